@@ -1,0 +1,33 @@
+# Everything here makes its own environment in .venv; nothing but python3 >= 3.10 with venv is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.made-from-pyproject
+SOURCES := src tests $(wildcard toyworld examples)
+
+.PHONY: env demo test check adherence clean
+
+env: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than 3.10; set PYTHON=..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,toyworld]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python examples/demo.py --output demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+adherence: $(STAMP)
+	$(BIN)/python -m toyworld.adherence
+
+clean:
+	rm -rf .venv demo

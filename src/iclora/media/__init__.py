@@ -1,0 +1,29 @@
+"""Files to `Clip` and back, and the plain things done to clips: size, clock, pictures.
+
+```
+ path ─► reading ─┬─ video_reader    anything FFmpeg decodes, with rotation, uneven clocks and sound
+                  └─ picture_reader  stills, GIF and WebP animations, picture sequences
+                            │
+                           Clip ─► shaping (size), timing (clock), sheets (side by side, contact sheet)
+                            │
+                         writing ─┬─ video_writer    mp4, webm, gif as bytes
+                                  └─ files           a temporary sibling, then a rename: whole or not at all
+```
+"""
+
+from iclora.media.reading import read
+from iclora.media.shaping import resize
+from iclora.media.sheets import contact_sheet, side_by_side
+from iclora.media.timing import resample
+from iclora.media.writing import check_output, save, save_image
+
+__all__ = [
+    "check_output",
+    "contact_sheet",
+    "read",
+    "resample",
+    "resize",
+    "save",
+    "save_image",
+    "side_by_side",
+]

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import iclora
+from iclora import media
+from iclora.clip import Clip
+from iclora.errors import MediaError, RequestError
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="There is no file .*nothing.mp4; give a video"):
+        media.read(tmp_path / "nothing.mp4")
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("inf")])
+def test_a_rate_that_is_none(fps: float, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="frame rate is"):
+        media.read(tmp_path, fps=fps)
+
+
+def test_no_frames_at_all(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="Cannot read 0 frames"):
+        media.read(tmp_path, max_frames=0)
+
+
+def test_the_front_door_reads() -> None:
+    assert iclora.read is media.read
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=300), name=st.sampled_from(["a.mp4", "a.gif", "a.png", "a.webm", "a.jpg"]))
+def test_any_bytes_are_read_or_refused_with_our_error(content: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    try:
+        clip = media.read(tmp_path / name)
+    except MediaError as error:
+        assert name in str(error)
+    else:
+        assert clip.num_frames >= 1
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    num_frames=st.integers(1, 9),
+    height=st.integers(2, 40),
+    width=st.integers(2, 40),
+    suffix=st.sampled_from(["", ".mp4", ".gif"]),
+)
+def test_what_is_written_is_read(
+    num_frames: int, height: int, width: int, suffix: str, tmp_path: Path
+) -> None:
+    clip = Clip(frames=np.full((num_frames, height, width, 3), 120, np.uint8), fps=10.0)
+    back = media.read(media.save(clip, tmp_path / f"clip{suffix}", overwrite=True))
+    assert back.num_frames == num_frames
+    even = suffix == ".mp4"
+    assert back.height == height + even * (height % 2) and back.width == width + even * (width % 2)
