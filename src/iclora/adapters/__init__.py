@@ -1,0 +1,27 @@
+"""LoRA files: read with every key accounted for, attached, weighed, detached, created and written."""
+
+from iclora.adapters.attach import VIDEO_TARGETS, attach, attached, create, detach, misfit, set_weights, take
+from iclora.adapters.files import Adapter, LowRank, describe, read, write
+from iclora.adapters.names import diffusers_name, official_name
+from iclora.adapters.outline import LayerSize, Outline, read_outline
+
+__all__ = [
+    "VIDEO_TARGETS",
+    "Adapter",
+    "LayerSize",
+    "LowRank",
+    "Outline",
+    "attach",
+    "attached",
+    "create",
+    "describe",
+    "detach",
+    "diffusers_name",
+    "misfit",
+    "official_name",
+    "read",
+    "read_outline",
+    "set_weights",
+    "take",
+    "write",
+]

@@ -1,0 +1,363 @@
+"""The LTX-2 transformer with appended tokens in its forward.
+
+The modules are those of diffusers' ``LTX2VideoTransformer3DModel`` (2.0 and 2.3 forms); the forward is ours:
+
+    video tokens ── self ── text ──┬── audio ── feed-forward ──► velocity
+    (target, appended)             │     ▲
+    audio tokens ── self ── text ──┴── video ── feed-forward ──► velocity
+
+Each token has its own noise level, ``sigma * mask``: it sets the token's modulation, in the audio/video
+attention too. The plain sigma modulates the prompt, and gates what the *other* stream hears.
+
+Source: facts.md section 3; design of Lightricks LTX-2 ``model/transformer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from iclora.attention import PairWeights, attend, pair_weights
+from iclora.reference import TokenSequence
+
+Kind = Literal["video", "audio"]
+Rotary = tuple[Tensor, Tensor]
+
+# What a stream exchanges through, by diffusers' names: the gate on what it takes in, its angles in time.
+_EXCHANGE: dict[Kind, tuple[str, str]] = {
+    "video": ("av_cross_attn_video_a2v_gate", "cross_attn_rope"),
+    "audio": ("av_cross_attn_audio_v2a_gate", "cross_attn_audio_rope"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stream:
+    """What one forward needs of one stream, video or audio.
+
+    Attributes:
+        latents: Noisy tokens of the whole sequence ``[b, s, c]``.
+        sequence: Their positions, mask and attention weights.
+        sigma: Noise level of each batch element ``[b]``, 0 to 1, float32.
+        context: Encoded prompt for this stream ``[b, t, d]``.
+        context_mask: True where a prompt token counts ``[b, t]``; None means all do.
+    """
+
+    latents: Float[Tensor, "b s c"]
+    sequence: TokenSequence
+    sigma: Float[Tensor, " b"]
+    context: Float[Tensor, "b t d"]
+    context_mask: Bool[Tensor, "b t"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturbation:
+    """What a guidance pass leaves out.
+
+    Attributes:
+        values_only_blocks: Blocks whose self-attention passes its values through.
+        cross_modal: Whether video and audio attend to each other.
+    """
+
+    values_only_blocks: Collection[int] = ()
+    cross_modal: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Modulation:
+    """AdaLN parameters of a sequence: one set for each run of equal noise levels."""
+
+    values: Float[Tensor, "b g p d"]
+    lengths: tuple[int, ...]
+
+    def parts(
+        self, table: Float[Tensor, "p d"], first: int = 0, last: int | None = None
+    ) -> tuple[Tensor, ...]:
+        """Add a table and lay rows ``first`` to ``last`` out over the tokens, ``[b, s | 1, d]`` each."""
+        rows = (table[first:last] + self.values[:, :, first:last]).unbind(dim=2)
+        if len(self.lengths) == 1:
+            return rows
+        return tuple(self._laid_out(row) for row in rows)
+
+    def _laid_out(self, row: Float[Tensor, "b g d"]) -> Float[Tensor, "b s d"]:
+        runs = [row[:, i : i + 1].expand(-1, length, -1) for i, length in enumerate(self.lengths)]
+        return torch.cat(runs, dim=1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Conditions:
+    """Everything of one stream that stays the same through the blocks."""
+
+    kind: Kind
+    context: Tensor
+    context_mask: Tensor | None
+    rotary: Rotary
+    modulation: _Modulation
+    prompt_modulation: _Modulation | None
+    pairs: PairWeights | None
+    cross_rotary: Rotary | None = None
+    cross_modulation: _Modulation | None = None
+    cross_gate: _Modulation | None = None
+
+
+def velocity(
+    transformer: nn.Module,
+    video: Stream,
+    audio: Stream | None = None,
+    *,
+    perturbation: Perturbation | None = None,
+) -> tuple[Float[Tensor, "b s c"], Float[Tensor, "b a c_a"] | None]:
+    """Run the transformer once.
+
+    Without audio, items whose attention weights are all 0 are left out of the forward, since nothing sees
+    them; their velocity is 0. With audio they stay: the audio attends to them whatever the weights are.
+
+    Args:
+        transformer: A diffusers ``LTX2VideoTransformer3DModel``, with or without adapters.
+        video: The video stream, target and appended tokens.
+        audio: The audio stream; None skips it and all attention between the two.
+        perturbation: What a guidance pass leaves out.
+
+    Returns:
+        Velocity ``noise - clean`` of every video token, and of every audio token or None; differentiable.
+    """
+    if audio is not None:
+        return _forward(transformer, video, audio, perturbation or Perturbation())
+    seen = video.sequence.visible()
+    if seen is None:
+        return _forward(transformer, video, None, perturbation or Perturbation())
+    kept, sequence = seen
+    stream = Stream(
+        latents=video.latents[:, kept],
+        sequence=sequence,
+        sigma=video.sigma,
+        context=video.context,
+        context_mask=video.context_mask,
+    )
+    moved, _ = _forward(transformer, stream, None, perturbation or Perturbation())
+    return torch.zeros_like(video.latents, dtype=moved.dtype).index_copy(1, kept, moved), None
+
+
+def _forward(
+    transformer: Any, video: Stream, audio: Stream | None, perturbation: Perturbation
+) -> tuple[Tensor, Tensor | None]:
+    streams: dict[Kind, Stream] = {"video": video} if audio is None else {"video": video, "audio": audio}
+    with_cross = audio is not None and perturbation.cross_modal
+    conditions: dict[Kind, _Conditions] = {}
+    hidden: dict[Kind, Tensor] = {}
+    embedded: dict[Kind, _Modulation] = {}
+    for kind, stream in streams.items():
+        other = streams["audio" if kind == "video" else "video"] if with_cross else None
+        hidden[kind] = _part(transformer, kind, "proj_in")(stream.latents)
+        conditions[kind], embedded[kind] = _prepare(transformer, kind, stream, other)
+    for index, block in enumerate(transformer.transformer_blocks):
+        values_only = index in perturbation.values_only_blocks
+        if transformer.gradient_checkpointing and torch.is_grad_enabled():
+            hidden = checkpoint(_block, block, hidden, conditions, values_only, use_reentrant=False)
+        else:
+            hidden = _block(block, hidden, conditions, values_only)
+    outputs = {kind: _head(transformer, kind, state, embedded[kind]) for kind, state in hidden.items()}
+    return outputs["video"], outputs.get("audio")
+
+
+def _prepare(
+    transformer: Any, kind: Kind, stream: Stream, other: Stream | None
+) -> tuple[_Conditions, _Modulation]:
+    """Compute a stream's modulation, rotary angles and context; ``other`` is the stream it exchanges with."""
+    config = transformer.config
+    dtype = stream.latents.dtype
+    scale = config.timestep_scale_multiplier
+    levels, lengths = _runs(stream.sigma[:, None] * stream.sequence.mask)
+    modulation, embedded = _modulate(_part(transformer, kind, "time_embed"), levels * scale, lengths, dtype)
+    prompt = None
+    if transformer.prompt_modulation and config.use_prompt_adaln_single:
+        module = _part(transformer, kind, "prompt_adaln")
+        prompt, _ = _modulate(module, stream.sigma[:, None] * scale, (1,), dtype)
+    context = stream.context
+    if config.use_prompt_embeddings:
+        context = _part(transformer, kind, "caption_projection")(context)
+    cross: dict[str, Any] = {}
+    if other is not None:
+        time = stream.sequence.positions[:, :1]
+        shift = getattr(transformer, f"av_cross_attn_{kind}_scale_shift")
+        gate, rope = _EXCHANGE[kind]
+        heard = other.sigma[:, None] * config.cross_attn_timestep_scale_multiplier
+        cross["cross_rotary"] = getattr(transformer, rope)(time)
+        cross["cross_modulation"], _ = _modulate(shift, levels * scale, lengths, dtype)
+        cross["cross_gate"], _ = _modulate(getattr(transformer, gate), heard, (1,), dtype)
+    conditions = _Conditions(
+        kind=kind,
+        context=context,
+        context_mask=_key_mask(stream.context_mask),
+        rotary=_part(transformer, kind, "rope")(stream.sequence.positions),
+        modulation=modulation,
+        prompt_modulation=prompt,
+        pairs=pair_weights(stream.sequence),
+        **cross,
+    )
+    return conditions, embedded
+
+
+def _key_mask(mask: Tensor | None) -> Tensor | None:
+    """Shape a prompt mask for attention; none where all tokens count, to keep the unmasked kernels in use."""
+    return None if mask is None or bool(mask.all()) else mask[:, None, None]
+
+
+def _block(
+    block: Any, hidden: dict[Kind, Tensor], conditions: dict[Kind, _Conditions], values_only: bool
+) -> dict[Kind, Tensor]:
+    """One transformer block over the streams there are."""
+    states: dict[Kind, Tensor] = {}
+    for kind, condition in conditions.items():
+        state = _self_attention(block, hidden[kind], condition, values_only)
+        states[kind] = _text_attention(block, state, condition)
+    if conditions["video"].cross_gate is not None:
+        states = _cross_attention(block, states, conditions)
+    return {kind: _feed_forward(block, state, conditions[kind]) for kind, state in states.items()}
+
+
+def _self_attention(block: Any, hidden: Tensor, condition: _Conditions, values_only: bool) -> Tensor:
+    kind = condition.kind
+    shift, scale, gate = condition.modulation.parts(_part(block, kind, "scale_shift_table"), 0, 3)
+    normed = _part(block, kind, "norm1")(hidden) * (1 + scale) + shift
+    module = _part(block, kind, "attn1")
+    value = module.to_v(normed)
+    if values_only:
+        return hidden + _mixed_out(module, normed, value) * gate
+    query = _rotate(module.norm_q(module.to_q(normed)), condition.rotary, module, value.dtype)
+    key = _rotate(module.norm_k(module.to_k(normed)), condition.rotary, module, value.dtype)
+    mixed = attend(query, key, _heads(value, module), condition.pairs)
+    return hidden + _mixed_out(module, normed, rearrange(mixed, "b k s d -> b s (k d)")) * gate
+
+
+def _text_attention(block: Any, hidden: Tensor, condition: _Conditions) -> Tensor:
+    kind, context = condition.kind, condition.context
+    normed = _part(block, kind, "norm2")(hidden)
+    gate: Tensor | float = 1.0
+    if getattr(block, f"{kind}_cross_attn_adaln"):
+        table = _part(block, kind, "scale_shift_table")
+        shift, scale, gate = condition.modulation.parts(table, 6, 9)
+        normed = normed * (1 + scale) + shift
+    if block.cross_attn_adaln:
+        table = _part(block, kind, "prompt_scale_shift_table")
+        if condition.prompt_modulation is None:
+            shift, scale = table.to(context.dtype)
+        else:
+            shift, scale = condition.prompt_modulation.parts(table)
+        context = context * (1 + scale) + shift
+    module = _part(block, kind, "attn2")
+    query = _heads(module.norm_q(module.to_q(normed)), module)
+    key = _heads(module.norm_k(module.to_k(context)), module)
+    value = _heads(module.to_v(context), module)
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=condition.context_mask)
+    return hidden + _mixed_out(module, normed, rearrange(mixed, "b k s d -> b s (k d)")) * gate
+
+
+def _cross_attention(
+    block: Any, hidden: dict[Kind, Tensor], conditions: dict[Kind, _Conditions]
+) -> dict[Kind, Tensor]:
+    """Let video and audio attend to each other; both look at the other as it was before."""
+    video, audio = conditions["video"], conditions["audio"]
+    normed: dict[Kind, Tensor] = {
+        "video": block.audio_to_video_norm(hidden["video"]),
+        "audio": block.video_to_audio_norm(hidden["audio"]),
+    }
+    rows, gates = {}, {}
+    for kind, condition in conditions.items():
+        table = getattr(block, f"{kind}_a2v_cross_attn_scale_shift_table")
+        assert condition.cross_modulation is not None and condition.cross_gate is not None
+        rows[kind] = condition.cross_modulation.parts(table[:4])
+        gates[kind] = condition.cross_gate.parts(table[4:])[0]
+    # Rows 0 and 1 are scale and shift for audio-to-video, rows 2 and 3 for video-to-audio.
+    towards = {kind: [normed[kind] * (1 + row[i]) + row[i + 1] for i in (0, 2)] for kind, row in rows.items()}
+    rotaries = (video.cross_rotary, audio.cross_rotary)
+    heard = _exchange(block.audio_to_video_attn, towards["video"][0], towards["audio"][0], rotaries)
+    seen = _exchange(block.video_to_audio_attn, towards["audio"][1], towards["video"][1], rotaries[::-1])
+    return {
+        "video": hidden["video"] + gates["video"] * heard,
+        "audio": hidden["audio"] + gates["audio"] * seen,
+    }
+
+
+def _exchange(module: Any, hidden: Tensor, other: Tensor, rotaries: tuple[Any, ...]) -> Tensor:
+    value = module.to_v(other)
+    query = _rotate(module.norm_q(module.to_q(hidden)), rotaries[0], module, value.dtype)
+    key = _rotate(module.norm_k(module.to_k(other)), rotaries[1], module, value.dtype)
+    mixed = F.scaled_dot_product_attention(query, key, _heads(value, module))
+    return _mixed_out(module, hidden, rearrange(mixed, "b k s d -> b s (k d)"))
+
+
+def _feed_forward(block: Any, hidden: Tensor, condition: _Conditions) -> Tensor:
+    kind = condition.kind
+    shift, scale, gate = condition.modulation.parts(_part(block, kind, "scale_shift_table"), 3, 6)
+    normed = _part(block, kind, "norm3")(hidden) * (1 + scale) + shift
+    change: Tensor = _part(block, kind, "ff")(normed) * gate
+    return hidden + change
+
+
+def _head(transformer: Any, kind: Kind, hidden: Tensor, embedded: _Modulation) -> Tensor:
+    shift, scale = embedded.parts(_part(transformer, kind, "scale_shift_table"))
+    normed = _part(transformer, kind, "norm_out")(hidden) * (1 + scale) + shift
+    output: Tensor = _part(transformer, kind, "proj_out")(normed)
+    return output
+
+
+def _mixed_out(module: Any, hidden: Tensor, mixed: Tensor) -> Tensor:
+    """Gate the mixed values head by head, where the model has gates, and project them."""
+    if module.to_gate_logits is not None:
+        gates = 2 * torch.sigmoid(module.to_gate_logits(hidden))
+        by_head = rearrange(mixed, "b s (k d) -> b s k d", k=module.heads) * gates[..., None]
+        mixed = rearrange(by_head, "b s k d -> b s (k d)")
+    output: Tensor = module.to_out[1](module.to_out[0](mixed))
+    return output
+
+
+def _heads(projected: Tensor, module: Any) -> Tensor:
+    heads: Tensor = rearrange(projected, "b s (k d) -> b k s d", k=module.heads)
+    return heads
+
+
+def _rotate(projected: Tensor, rotary: Rotary, module: Any, dtype: torch.dtype) -> Tensor:
+    """Rotate queries or keys by their positions, in float32, and split them into heads of a dtype."""
+    cos, sin = rotary
+    if module.rope_type == "interleaved":
+        wide = projected.float()
+        turned = torch.stack([-wide[..., 1::2], wide[..., 0::2]], dim=-1).flatten(-2)
+        return _heads((wide * cos + turned * sin).to(dtype), module)
+    if cos.shape[1] != module.heads:
+        cos, sin = (rearrange(angle, "b k s d -> b s (k d)") for angle in (cos, sin))
+        cos, sin = (rearrange(angle, "b s (k d) -> b k s d", k=module.heads) for angle in (cos, sin))
+    first, second = _heads(projected, module).float().chunk(2, dim=-1)
+    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    return turned.to(dtype)
+
+
+def _runs(levels: Float[Tensor, "b s"]) -> tuple[Float[Tensor, "b g"], tuple[int, ...]]:
+    """Find the runs of equal noise levels along a sequence, common to the batch."""
+    changes = (levels[:, 1:] != levels[:, :-1]).any(dim=0).nonzero()[:, 0] + 1
+    starts = [0, *changes.tolist()]
+    lengths = tuple(end - start for start, end in zip(starts, [*starts[1:], levels.shape[1]], strict=True))
+    return levels[:, starts], lengths
+
+
+def _modulate(
+    module: Any, timesteps: Float[Tensor, "b g"], lengths: tuple[int, ...], dtype: torch.dtype
+) -> tuple[_Modulation, _Modulation]:
+    """Return an AdaLN module's parameters for each run, and the embedding they were made from."""
+    batch = timesteps.shape[0]
+    values, embedded = module(timesteps.flatten(), hidden_dtype=dtype)
+    values = rearrange(values, "(b g) (p d) -> b g p d", b=batch, p=module.num_mod_params)
+    embedded = rearrange(embedded, "(b g) d -> b g 1 d", b=batch)
+    return _Modulation(values=values, lengths=lengths), _Modulation(values=embedded, lengths=lengths)
+
+
+def _part(module: Any, kind: Kind, name: str) -> Any:
+    """Return a module of one stream: diffusers prefixes those of audio."""
+    return getattr(module, name if kind == "video" else f"audio_{name}")

@@ -1,0 +1,71 @@
+"""Small transformers of the LTX-2 family with random weights."""
+
+from typing import Any
+
+import torch
+from diffusers import LTX2VideoTransformer3DModel
+
+from iclora.geometry import LatentFactors, audio_positions
+from iclora.reference import TokenSequence, audio_sequence, reference_tokens, target_sequence
+
+FACTORS = LatentFactors(time=8, height=32, width=32)
+CHANNELS = 4
+TEXT_WIDTH = 12
+
+
+def transformer(form: str = "2.3", *, seed: int = 0, **changes: Any) -> Any:
+    """Build a 2-block transformer of the 2.0 or the 2.3 form; `changes` go over its arguments."""
+    newer = form == "2.3"
+    arguments: dict[str, Any] = {
+        "in_channels": CHANNELS,
+        "out_channels": CHANNELS,
+        "num_attention_heads": 2,
+        "attention_head_dim": 12,
+        "cross_attention_dim": 24,
+        "audio_in_channels": CHANNELS,
+        "audio_out_channels": CHANNELS,
+        "audio_num_attention_heads": 2,
+        "audio_attention_head_dim": 8,
+        "audio_cross_attention_dim": 16,
+        "num_layers": 2,
+        "caption_channels": TEXT_WIDTH,
+        "rope_type": "split",
+        "gated_attn": newer,
+        "audio_gated_attn": newer,
+        "cross_attn_mod": newer,
+        "audio_cross_attn_mod": newer,
+        "use_prompt_embeddings": not newer,
+    }
+    torch.manual_seed(seed)
+    model = LTX2VideoTransformer3DModel(**(arguments | changes))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("norm_q.weight", "norm_k.weight")):
+                parameter.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def contexts(model: Any, *, batch: int = 1, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw encoded prompts of 3 tokens for both streams of a model."""
+    config = model.config
+    generator = torch.Generator().manual_seed(seed)
+    widths = (24, 16) if not config.use_prompt_embeddings else (TEXT_WIDTH, TEXT_WIDTH)
+    video, audio = (torch.randn(batch, 3, width, generator=generator) for width in widths)
+    return video, audio
+
+
+def video_target(*, batch: int = 1) -> TokenSequence:
+    """Lay out a target of 2x2x3 latent cells, all zeros."""
+    return target_sequence(torch.zeros(batch, CHANNELS, 2, 2, 3), factors=FACTORS, fps=24.0)
+
+
+def audio_target(*, batch: int = 1) -> TokenSequence:
+    """Lay out 5 audio tokens, all zeros."""
+    return audio_sequence(torch.zeros(batch, 5, CHANNELS), audio_positions(5))
+
+
+def control(*, batch: int = 1, seed: int = 2, **dials: Any) -> Any:
+    """Make the tokens of a random reference of 2x2x3 latent cells."""
+    generator = torch.Generator().manual_seed(seed)
+    latent = torch.randn(batch, CHANNELS, 2, 2, 3, generator=generator)
+    return reference_tokens(latent, factors=FACTORS, fps=24.0, **dials)

@@ -1,0 +1,168 @@
+"""Parity with figures made by the official implementation, from the folder in `ICLORA_GOLDEN` if set."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from iclora import adapters
+from iclora.attention import dense_weights, pair_weights
+from iclora.checkpoints import load_transformer
+from iclora.geometry import LatentFactors, LatentGrid
+from iclora.reference import (
+    ReferenceTokens,
+    TokenSequence,
+    assemble,
+    audio_sequence,
+    keyframe_tokens,
+    mask_to_tokens,
+    reference_tokens,
+    target_sequence,
+)
+from iclora.sampling import DISTILLED_SIGMAS, Latents, Prompt, denoiser, sample, start
+from iclora.transformer import Stream, velocity
+
+FOLDER = Path(os.environ.get("ICLORA_GOLDEN", Path(__file__).parent / "data" / "golden"))
+INDEX: dict[str, Any] = json.loads((FOLDER / "index.json").read_text())
+FACTORS = LatentFactors(time=8, height=32, width=32)  # those of the released autoencoders
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One case: what was measured, and the same sequence built by us."""
+
+    figures: dict[str, Tensor]
+    video: TokenSequence
+    audio: TokenSequence
+    adapter: str | None
+    weight: float
+
+
+@cache
+def figures() -> dict[str, Tensor]:
+    return load_file(FOLDER / "cases.safetensors")
+
+
+def appended(item: dict[str, Any]) -> ReferenceTokens:
+    latent = figures()["latent." + item["latent"]]
+    common: dict[str, Any] = {"factors": FACTORS, "fps": INDEX["fps"], "strength": item["strength"]}
+    if item["kind"] == "keyframe":
+        return keyframe_tokens(latent, frame=item["frame"], **common)
+    assert item["kind"] == "reference", item["kind"]
+    attention = item.get("attention", 1.0)
+    tokens = reference_tokens(
+        latent,
+        downscale=item["downscale"],
+        temporal_factor=item.get("temporal_scale", 1),
+        attention_strength=1.0 if isinstance(attention, str) else attention,
+        **common,
+    )
+    return replace(tokens, weights=figures()[attention]) if isinstance(attention, str) else tokens
+
+
+def case(name: str) -> Case:
+    entry = INDEX["cases"][name]
+    items = entry if isinstance(entry, list) else entry["items"]
+    prefix = f"case.{name}."
+    measured = {key.removeprefix(prefix): value for key, value in figures().items() if key.startswith(prefix)}
+    first: dict[str, Any] = {}
+    for item in items:
+        if item["kind"] == "first_frame":
+            latent = figures()["latent." + item["latent"]]
+            first = {"first_frame": latent, "first_frame_strength": item["strength"]}
+    clean = torch.zeros(INDEX["latent_shape"])
+    target = target_sequence(clean, factors=FACTORS, fps=INDEX["fps"], **first)
+    return Case(
+        figures=measured,
+        video=assemble(target, [appended(item) for item in items if item["kind"] != "first_frame"]),
+        audio=audio_sequence(torch.zeros_like(measured["audio_noise"]), measured["audio_positions"][0]),
+        adapter=None if isinstance(entry, list) else entry["adapter"],
+        weight=0.0 if isinstance(entry, list) else entry["adapter_strength"],
+    )
+
+
+@cache
+def model(adapter: str | None, weight: float) -> Any:
+    transformer = load_transformer(FOLDER / "checkpoint.safetensors", dtype=torch.float32)
+    if adapter is not None:
+        adapters.attach(transformer, adapters.read(FOLDER / adapter), weight, "golden")
+    return transformer
+
+
+def relative_error(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours - theirs).norm() / theirs.norm())
+
+
+def test_schedule() -> None:
+    torch.testing.assert_close(
+        torch.tensor(INDEX["sigmas"]), torch.tensor(DISTILLED_SIGMAS), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", INDEX["cases"])
+def test_sequence_is_exact(name: str) -> None:
+    golden = case(name)
+    assert torch.equal(golden.video.positions, golden.figures["positions"])
+    assert torch.equal(start(golden.video, golden.figures["noise"]), golden.figures["noisy"])
+    if "denoise_mask" in golden.figures:
+        assert torch.equal(golden.video.mask, golden.figures["denoise_mask"][..., 0])
+
+
+@pytest.mark.parametrize("name", [key for key in INDEX["cases"] if f"case.{key}.attention_mask" in figures()])
+def test_attention_weights_are_exact(name: str) -> None:
+    golden = case(name)
+    pairs = pair_weights(golden.video)
+    assert pairs is not None
+    assert torch.equal(dense_weights(pairs), golden.figures["attention_mask"])
+
+
+@pytest.mark.parametrize("name", INDEX["cases"])
+def test_one_forward(name: str) -> None:
+    golden = case(name)
+    sigma = torch.tensor([0.725])
+    with torch.inference_mode():
+        video, audio = velocity(
+            model(golden.adapter, golden.weight),
+            Stream(
+                latents=golden.figures["noisy"],
+                sequence=golden.video,
+                sigma=sigma,
+                context=figures()["video_context"],
+            ),
+            Stream(
+                latents=golden.figures["audio_noise"],
+                sequence=golden.audio,
+                sigma=sigma,
+                context=figures()["audio_context"],
+            ),
+        )
+    assert audio is not None
+    assert relative_error(video, golden.figures["velocity_at_0.725"]) < 1e-5
+    assert relative_error(audio, golden.figures["audio_velocity_at_0.725"]) < 1e-5
+
+
+@pytest.mark.parametrize("name", INDEX["cases"])
+def test_sampled(name: str) -> None:
+    golden = case(name)
+    prompt = Prompt(video=figures()["video_context"], audio=figures()["audio_context"])
+    noisy = Latents(video=start(golden.video, golden.figures["noise"]), audio=golden.figures["audio_noise"])
+    denoise = denoiser(model(golden.adapter, golden.weight), prompt, golden.video, golden.audio)
+    with torch.inference_mode():
+        made = sample(denoise, noisy, golden.video, golden.audio, sigmas=INDEX["sigmas"])
+    assert made.audio is not None
+    assert relative_error(made.video, golden.figures["sampled"]) < 1e-4
+    assert relative_error(made.audio, golden.figures["audio_sampled"]) < 1e-4
+
+
+def test_pixel_mask() -> None:
+    frames, height, width = INDEX["latent_shape"][2:]
+    grid = LatentGrid(frames=frames, height=height // 2, width=width // 2)  # of a half-size reference
+    tokens = mask_to_tokens(figures()["pixel_mask"][0, 0], grid)
+    assert torch.equal(tokens, figures()["pixel_mask.tokens"][0])

@@ -1,0 +1,212 @@
+"""The forward: against diffusers' own where both agree, and the properties references must have."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from iclora.reference import TokenSequence, assemble
+from iclora.transformer import Perturbation, Stream, velocity
+from tests.small_models import CHANNELS, audio_target, contexts, control, transformer, video_target
+
+MODEL = transformer()
+
+
+def stream(
+    sequence: TokenSequence, context: Tensor, sigma: float | list[float] = 0.7, seed: int = 5
+) -> Stream:
+    latents = torch.randn(sequence.clean.shape, generator=torch.Generator().manual_seed(seed))
+    levels = torch.tensor(sigma) if isinstance(sigma, list) else torch.full((len(latents),), sigma)
+    return Stream(latents=latents, sequence=sequence, sigma=levels, context=context)
+
+
+def silent(sequence: TokenSequence, latents: Tensor, model: Any = MODEL) -> Tensor:
+    context, _ = contexts(model, batch=len(latents))
+    return velocity(model, replace(stream(sequence, context), latents=latents))[0]
+
+
+def diffusers_forward(model: Any, video: Stream, audio: Stream, **settings: Any) -> tuple[Tensor, Tensor]:
+    return model(  # type: ignore[no-any-return]
+        hidden_states=video.latents,
+        audio_hidden_states=audio.latents,
+        encoder_hidden_states=video.context,
+        audio_encoder_hidden_states=audio.context,
+        timestep=1000 * video.sigma[:, None] * video.sequence.mask,
+        audio_timestep=1000 * audio.sigma[:, None] * audio.sequence.mask,
+        sigma=1000 * video.sigma,
+        audio_sigma=1000 * audio.sigma,
+        video_coords=video.sequence.positions,
+        audio_coords=audio.sequence.positions,
+        use_cross_timestep=True,
+        return_dict=False,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "changes"),
+    [
+        ("2.3", {}),
+        ("2.0", {}),
+        ("2.0", {"rope_type": "interleaved"}),
+        ("2.3", {"use_prompt_adaln_single": False, "ff_bias": False}),
+        ("2.3", {"cross_attn_timestep_scale_multiplier": 1}),
+    ],
+)
+def test_without_references_it_is_the_forward_of_diffusers(form: str, changes: dict[str, Any]) -> None:
+    model = transformer(form, **changes)
+    context, audio_context = contexts(model, batch=2)
+    video = stream(video_target(batch=2), context, [0.7, 0.2])
+    audio = stream(audio_target(batch=2), audio_context, [0.7, 0.2], seed=6)
+    with torch.inference_mode():
+        ours = velocity(model, video, audio)
+        theirs = diffusers_forward(model, video, audio)
+    torch.testing.assert_close(ours, tuple(theirs), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("perturbation", "settings_of_diffusers"),
+    [
+        (Perturbation(cross_modal=False), {"isolate_modalities": True}),
+        (Perturbation(values_only_blocks=(1,)), {"spatio_temporal_guidance_blocks": [1]}),
+    ],
+)
+def test_perturbations_are_those_of_diffusers(
+    perturbation: Perturbation, settings_of_diffusers: dict[str, Any]
+) -> None:
+    model = transformer(perturbed_attn=True)
+    context, audio_context = contexts(model)
+    video, audio = stream(video_target(), context), stream(audio_target(), audio_context, seed=6)
+    with torch.inference_mode():
+        ours = velocity(model, video, audio, perturbation=perturbation)
+        theirs = diffusers_forward(model, video, audio, **settings_of_diffusers)
+        plain = velocity(model, video, audio)
+    torch.testing.assert_close(ours, tuple(theirs), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(ours[0], plain[0], rtol=1e-3)
+
+
+def test_without_audio_the_video_hears_nothing() -> None:
+    context, audio_context = contexts(MODEL)
+    video, audio = stream(video_target(), context), stream(audio_target(), audio_context)
+    with torch.inference_mode():
+        alone, nothing = velocity(MODEL, video)
+        apart, _ = velocity(MODEL, video, audio, perturbation=Perturbation(cross_modal=False))
+    assert nothing is None
+    assert torch.equal(alone, apart)
+
+
+def test_batch_elements_do_not_meet() -> None:
+    sequence = assemble(video_target(batch=2), [control(batch=2, attention_strength=0.5, strength=0.8)])
+    context, _ = contexts(MODEL, batch=2)
+    both = stream(sequence, context, [0.9, 0.3])
+    second = TokenSequence(
+        clean=sequence.clean[1:],
+        positions=sequence.positions[1:],
+        mask=sequence.mask[1:],
+        lengths=sequence.lengths,
+        weights=tuple(weights[1:] for weights in sequence.weights if weights is not None),
+    )
+    one = Stream(latents=both.latents[1:], sequence=second, sigma=both.sigma[1:], context=context[1:])
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            velocity(MODEL, both)[0][1:], velocity(MODEL, one)[0], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_prompt_mask_hides_tokens() -> None:
+    context, _ = contexts(MODEL)
+    video = stream(video_target(), context)
+    with torch.inference_mode():
+        masked, _ = velocity(MODEL, replace(video, context_mask=torch.tensor([[True, True, False]])))
+        shorter, _ = velocity(MODEL, replace(video, context=context[:, :2]))
+    torch.testing.assert_close(masked, shorter, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_strength_0_is_the_run_without_the_reference() -> None:
+    alone = video_target()
+    hidden = assemble(video_target(), [control(attention_strength=0.0)])
+    latents = torch.randn(1, 24, CHANNELS, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        moved = silent(hidden, latents)
+        assert torch.equal(moved[:, :12], silent(alone, latents[:, :12]))
+        assert torch.equal(moved[:, 12:], torch.zeros_like(moved[:, 12:]))
+
+
+def test_a_mask_of_zeros_but_one_is_close_to_the_run_without() -> None:
+    mask = torch.zeros(2, 3)
+    mask[0, 0] = 1e-6
+    sequence = assemble(video_target(), [control(attention_mask=mask)])
+    latents = torch.randn(1, 24, CHANNELS, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        alone = silent(video_target(), latents[:, :12])
+        torch.testing.assert_close(silent(sequence, latents)[:, :12], alone, rtol=1e-3, atol=1e-4)
+
+
+def test_a_reference_is_looked_at() -> None:
+    latents = torch.randn(1, 24, CHANNELS, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        results = [
+            silent(assemble(video_target(), [control(attention_strength=strength)]), latents)[:, :12]
+            for strength in (0.0, 0.5, 1.0)
+        ]
+    assert (results[0] - results[1]).norm() > 1e-3
+    assert (results[1] - results[2]).norm() > 1e-3
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations([0, 1, 2]), st.sampled_from([(1.0, 1.0, 1.0), (0.5, 0.5, 0.3), (0.2, 0.0, 0.9)]))
+def test_permuting_references_permutes_nothing_else(order: list[int], strengths: tuple[float, ...]) -> None:
+    items = [control(seed=seed, attention_strength=value) for seed, value in enumerate(strengths)]
+    latents = torch.randn(1, 48, CHANNELS, generator=torch.Generator().manual_seed(0))
+    parts = latents.split(12, dim=1)
+    shuffled = torch.cat([parts[0], *(parts[1 + index] for index in order)], dim=1)
+    with torch.inference_mode():
+        before = silent(assemble(video_target(), items), latents).split(12, dim=1)
+        after = silent(assemble(video_target(), [items[index] for index in order]), shuffled).split(12, dim=1)
+    torch.testing.assert_close(after[0], before[0], rtol=1e-4, atol=1e-5)
+    for place, index in enumerate(order):
+        torch.testing.assert_close(after[1 + place], before[1 + index], rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_the_same_with_checkpointing() -> None:
+    model = transformer()
+    sequence = assemble(video_target(), [control(attention_strength=0.5)])
+    context, audio_context = contexts(model)
+
+    def gradient() -> Tensor:
+        moved, heard = velocity(model, stream(sequence, context), stream(audio_target(), audio_context))
+        assert heard is not None
+        loss = moved[:, :12].square().mean() + heard.square().mean()
+        return torch.autograd.grad(loss, model.transformer_blocks[0].attn1.to_q.weight)[0]
+
+    plain = gradient()
+    model.enable_gradient_checkpointing()
+    torch.testing.assert_close(gradient(), plain)
+    assert plain.norm() > 0
+
+
+def test_half_precision() -> None:
+    model = transformer()
+    context, _ = contexts(model)
+    video = stream(assemble(video_target(), [control(attention_strength=0.5)]), context)
+    with torch.inference_mode():
+        full, _ = velocity(model, video)
+        halved = replace(video, latents=video.latents.bfloat16(), context=context.bfloat16())
+        half, _ = velocity(model.bfloat16(), halved)
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - full).norm() / full.norm() < 0.03
+
+
+def test_streams_may_have_different_numbers_of_heads() -> None:
+    model = transformer(audio_num_attention_heads=4, audio_attention_head_dim=4)
+    context, audio_context = contexts(model)
+    video, audio = stream(video_target(), context), stream(audio_target(), audio_context)
+    with torch.inference_mode():
+        wide, _ = velocity(model, video, audio)
+        model.cross_attn_rope.num_attention_heads = 4
+        same, _ = velocity(model, video, audio)
+    torch.testing.assert_close(wide, same)
