@@ -1,0 +1,1 @@
+"""The world of the embedded model: rendered from seeds alone, with captions and exact ground truth."""
