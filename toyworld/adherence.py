@@ -60,7 +60,8 @@ class Settings:
     def fingerprint(self) -> str:
         """A name for these settings with these weights, so that only like is continued."""
         digest = hashlib.sha256(json.dumps(dataclasses.asdict(self) | {"device": ""}).encode())
-        for path in sorted(checkpoints.find(self.model).rglob("*.safetensors")):
+        files = [*checkpoints.find(self.model).rglob("*.safetensors"), Path(self.adapter)]
+        for path in sorted(path for path in files if path.is_file()):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
 

@@ -30,7 +30,7 @@ class Shape:
     patch_size: int = 8
     encoder_width: int = 256
     decoder_width: int = 128
-    encoder_layers: tuple[int, ...] = (1, 0, 0, 0)
+    encoder_layers: tuple[int, ...] = (0, 0, 0, 0)
     decoder_layers: tuple[int, ...] = (2, 1, 0, 0)
     num_layers: int = 4
     num_heads: int = 4

@@ -31,28 +31,31 @@ def edges(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rng: Source of chance.
 
     Returns:
-        White lines on black, `f h w 3` uint8.
+        White lines of 3 pixels on black, `f h w 3` uint8.
     """
     low = float(rng.uniform(40, 110))
     lines = [cv2.Canny(cv2.GaussianBlur(frame, (0, 0), 1.0), low, 2.2 * low) for frame in clip]
+    lines = [cv2.dilate(line, np.ones((3, 3), np.uint8)) for line in lines]
     return np.repeat(np.stack(lines)[..., None], 3, axis=-1)
 
 
-def crop(bank: np.ndarray, rng: np.random.Generator, *, size: int) -> np.ndarray:
-    """Draws one training crop: mostly pictures, a quarter edges, some of each at half size.
+def crop(bank: np.ndarray, rng: np.random.Generator, *, size: int, share: float) -> np.ndarray:
+    """Draws one training crop: a picture or its edges, the latter mostly at half size.
 
     Args:
         bank: Clips `n f h w 3` uint8.
         rng: Source of chance.
         size: Height and width of the crop.
+        share: Share of crops that show edges.
 
     Returns:
         `f size size 3` uint8.
     """
     clip = np.asarray(bank[rng.integers(len(bank))])
-    if rng.random() < 0.25:
+    lines = rng.random() < share
+    if lines:
         clip = edges(clip, rng)
-    if rng.random() < 0.3:
+    if rng.random() < (0.8 if lines else 0.1):
         half = clip.shape[2] // 2
         clip = np.stack([cv2.resize(frame, (half, half), interpolation=cv2.INTER_AREA) for frame in clip])
     y, x = rng.integers(clip.shape[1] - size + 1), rng.integers(clip.shape[2] - size + 1)
@@ -60,7 +63,7 @@ def crop(bank: np.ndarray, rng: np.random.Generator, *, size: int) -> np.ndarray
     return clip[:, :, ::-1] if rng.random() < 0.5 else clip
 
 
-def batch(bank: np.ndarray, rng: np.random.Generator, *, count: int, size: int) -> Tensor:
+def batch(bank: np.ndarray, rng: np.random.Generator, *, count: int, size: int, share: float = 0.25) -> Tensor:
     """Draws a batch of crops.
 
     Args:
@@ -68,11 +71,12 @@ def batch(bank: np.ndarray, rng: np.random.Generator, *, count: int, size: int) 
         rng: Source of chance.
         count: Crops.
         size: Height and width of a crop.
+        share: Share of crops that show edges.
 
     Returns:
         `b 3 f h w` in -1..1.
     """
-    crops = np.stack([crop(bank, rng, size=size) for _ in range(count)])
+    crops = np.stack([crop(bank, rng, size=size, share=share) for _ in range(count)])
     return torch.from_numpy(crops).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
@@ -107,14 +111,18 @@ def psnr(result: Tensor, wanted: Tensor) -> float:
 def normalise_latents(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
     """Measures mean and spread of each latent channel and stores them in the autoencoder.
 
+    The stored scale is the root of the spread: strong (coarse) channels stay stronger after scaling and rise from the
+    noise first, weak (fine) ones last. Their mean square is 1.
+
     Args:
         vae: Changed in place.
         clips: `b 3 f h w` in -1..1.
     """
     with torch.no_grad():
         latents = torch.cat([vae.encode(clip[None]).latent_dist.mode() for clip in clips])
+    spread = latents.std((0, 2, 3, 4)).sqrt()
     vae.latents_mean.copy_(latents.mean((0, 2, 3, 4)))
-    vae.latents_std.copy_(latents.std((0, 2, 3, 4)))
+    vae.latents_std.copy_(spread * spread.square().mean().sqrt())
 
 
 def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> AutoencoderKLLTX2Video:
@@ -130,6 +138,7 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
     """
     torch.manual_seed(given.seed)
     vae = build_vae(TINY).to(given.device)
+    vae.encoder.requires_grad_(not given.freeze_encoder)
     matrices, rest = split(vae, exclude=("conv_in", "conv_out"))
     optimizers = [Muon(matrices, learning_rate=given.muon), adam(rest, given.adam)]
     schedules = [cosine(optimizer, num_steps=given.steps) for optimizer in optimizers]
@@ -142,10 +151,12 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
             part.load_state_dict(saved[name])
     else:
         start_linear(vae, batch(bank, np.random.default_rng(1), count=given.start_clips, size=96))
+        normalise_latents(vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device))
+        vae.save_pretrained(out / "start")
     started = time.monotonic()
     while step < given.steps:
         rng = np.random.default_rng([given.seed, step])
-        clips = batch(bank, rng, count=given.batch, size=given.crop).to(given.device)
+        clips = batch(bank, rng, count=given.batch, size=given.crop, share=given.edges).to(given.device)
         with torch.autocast(given.device.split(":")[0], torch.bfloat16):
             result = vae.decode(vae.encode(clips).latent_dist.mode()).sample
         loss = reconstruction_loss(result.float(), clips)
@@ -176,6 +187,8 @@ def main() -> None:
     parser.add_argument("--start-clips", type=int, default=96, help="crops for the closed-form start")
     parser.add_argument("--muon", type=float, default=2e-3, help="peak learning rate of convolutions")
     parser.add_argument("--adam", type=float, default=3e-4, help="peak learning rate of everything else")
+    parser.add_argument("--freeze-encoder", action="store_true", help="keep the linear encoder; train the decoder")
+    parser.add_argument("--edges", type=float, default=0.25, help="share of crops that show edges")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
@@ -183,7 +196,8 @@ def main() -> None:
     bank = np.load(given.bank / "frames.npy", mmap_mode="r")
     bank = bank[: len(json.loads((given.bank / "captions.json").read_text()))]
     vae = train(bank, given.out, given)
-    normalise_latents(vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device))
+    if not given.freeze_encoder:
+        normalise_latents(vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device))
     vae.save_pretrained(given.out / "vae")
 
 

@@ -14,7 +14,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import pad, unfold
 
-CONSTANT = 12.0  # value of the constant channel in standard deviations of the whole voxel
+CONSTANT = 40.0  # value of the constant channel in standard deviations of the whole voxel
+GAIN = 8.0  # of each downsampling convolution over the averaging shortcut beside it, which only blurs components
+SAMPLES_PER_FEATURE = 20  # fewer samples than this: fit the centre tap alone
 
 
 @torch.no_grad()
@@ -83,10 +85,11 @@ def _start_encoder(encoder: nn.Module, clips: Tensor) -> Tensor:
     for index, block in enumerate(encoder.down_blocks):
         conv = block.downsamplers[0].conv.conv
         basis, mean = components(_voxels(x), conv.out_channels)
+        basis *= GAIN
         bias = -basis @ mean
         if index == len(encoder.down_blocks) - 1:
             spread = (x - x.mean((0, 2, 3, 4), keepdim=True)).square().sum(1).mean().sqrt()
-            basis[-1], bias[-1] = 0, CONSTANT * spread
+            basis[-1], bias[-1] = 0, CONSTANT * GAIN * spread
         _set_centre(conv, basis, bias, tap=2)
         x = block.downsamplers[0](x, causal=True)
     x = encoder.conv_act(encoder.norm_out(x))
@@ -129,19 +132,25 @@ def _fit_upsampler(upsampler: nn.Module, x: Tensor, target: Tensor) -> None:
     _fit(upsampler.conv.conv, x, wanted, first_frame=1)
 
 
-def _fit(conv: nn.Conv3d, x: Tensor, target: Tensor, *, first_frame: int, ridge: float = 1e-4) -> None:
-    features = conv.in_channels * 27 + 1
+def _fit(conv: nn.Conv3d, x: Tensor, target: Tensor, *, first_frame: int, ridge: float = 1e-6) -> None:
+    samples = target[:, 0, first_frame:].numel()
+    whole = samples > SAMPLES_PER_FEATURE * conv.in_channels * 27
+    features = conv.in_channels * (27 if whole else 1) + 1
     gram = torch.zeros(features, features, dtype=torch.float64)
     cross = torch.zeros(features, target.shape[1], dtype=torch.float64)
     for clip, wanted in zip(x, target, strict=True):
-        rows = _neighbourhoods(clip)[first_frame:].flatten(0, 1)
+        rows = _neighbourhoods(clip) if whole else rearrange(clip, "c f h w -> f (h w) c")
+        rows = rows[first_frame:].flatten(0, 1)
         rows = torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
-        gram += (rows.T @ rows).double()
-        cross += (rows.T @ rearrange(wanted[:, first_frame:], "c f h w -> (f h w) c")).double()
+        gram += rows.T @ rows
+        cross += rows.T @ rearrange(wanted[:, first_frame:], "c f h w -> (f h w) c")
     gram.diagonal().add_(ridge * gram.diagonal().mean())
     solution = torch.linalg.solve(gram, cross).T.float()
-    conv.weight.copy_(solution[:, :-1].unflatten(1, conv.weight.shape[1:]))
-    conv.bias.copy_(solution[:, -1])
+    if whole:
+        conv.weight.copy_(solution[:, :-1].unflatten(1, conv.weight.shape[1:]))
+        conv.bias.copy_(solution[:, -1])
+    else:
+        _set_centre(conv, solution[:, :-1], solution[:, -1], tap=1)
 
 
 def _neighbourhoods(clip: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ stay, *attention strength* is how much they are looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from iclora.geometry import (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """A control clip the result shall follow.
 
@@ -48,6 +48,7 @@ class Reference:
     """
 
     clip: Clip
+    _: KW_ONLY
     strength: float = 1.0
     attention_strength: float = 1.0
     attention_mask: np.ndarray | None = None

@@ -1,0 +1,64 @@
+"""All commands, and the one place where our errors become one line and exit 1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from iclora import __version__
+from iclora.cli import control, evaluate, generate, inspect, models
+from iclora.cli.present import say
+from iclora.errors import IcloraError
+
+
+class OneLineErrors(TyperGroup):
+    """A group of commands that turns our own errors into one line and exit 1; other errors are bugs."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except IcloraError as error:
+            say("iclora: " + " ".join(str(error).split()))
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="iclora",
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("generate")(generate.generate)
+app.command("plan")(generate.plan)
+app.command("inspect")(inspect.inspect)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(control.app, name="control")
+app.add_typer(models.app, name="models")
+
+
+def _print_version(shown: bool) -> bool:
+    if shown:
+        typer.echo(__version__)
+        raise typer.Exit
+    return shown
+
+
+@app.callback()
+def iclora(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Frame-exact control for the LTX-2 family of video models.
+
+    Example: iclora generate --prompt "a clay figure" --control canny=in.mp4 -o out.mp4
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

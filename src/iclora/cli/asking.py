@@ -1,0 +1,183 @@
+"""What the words of `generate` and `plan` ask for: clips read as far as they are needed, and the request."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from iclora import controls, media
+from iclora.cli import words
+from iclora.cli.options import PlanWords
+from iclora.cli.words import ReferenceWords
+from iclora.clip import Clip
+from iclora.pipeline import Image, Progress, extract_control
+from iclora.plan import (
+    ImageRequest,
+    ModelFacts,
+    Plan,
+    ReferenceRequest,
+    Request,
+    Source,
+    follow_rate,
+    model_facts,
+)
+from iclora.reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A clip that was read, and what was said of it.
+
+    Attributes:
+        clip: At the clock of the result, to just beyond its length.
+        source: The facts of the file.
+        said: The words about it.
+        control: The control to extract; None where the clip is used as it is.
+    """
+
+    clip: Clip
+    source: Source
+    said: ReferenceWords
+    control: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Everything a command line asks for.
+
+    Attributes:
+        request: What the plan is made from.
+        given: The clips, in the order of the request's references.
+        images: The pictures, in the order of the request's.
+    """
+
+    request: Request
+    given: tuple[Given, ...]
+    images: tuple[Image, ...]
+
+
+def gather(said: PlanWords, report: Progress) -> Asked:
+    """Parse the words and read the clips.
+
+    Args:
+        said: The words of the command line.
+        report: Told of the reading.
+
+    Returns:
+        What is asked for.
+
+    Raises:
+        IcloraError: If a word cannot be understood, or a file, the model or an adapter cannot be read.
+    """
+    size = None if said.size is None else words.parse_size(said.size)
+    adapters = tuple(words.parse_adapter(text) for text in said.adapter)
+    named = [words.parse_control(text, controls.CONTROLS) for text in said.control]
+    wanted: list[tuple[str | None, ReferenceWords]] = [
+        (kind, ReferenceWords(path=path)) for kind, path in named
+    ]
+    wanted += [(None, words.parse_reference(text)) for text in said.reference]
+    pictures = [words.parse_image(text) for text in said.image]
+    facts = model_facts(said.model)
+    given = tuple(_read(wanted, said, facts, report))
+    images = tuple(
+        Image(clip=media.read(path, max_frames=1), frame=frame, strength=strength)
+        for path, frame, strength in pictures
+    )
+    request = Request(
+        prompt=said.prompt,
+        model=said.model,
+        negative_prompt=said.negative_prompt,
+        adapters=adapters,
+        references=tuple(_request_of(one, said) for one in given),
+        images=tuple(
+            ImageRequest(label=path.name, frame=frame, strength=strength)
+            for path, frame, strength in pictures
+        ),
+        size=size,
+        num_frames=said.frames,
+        fps=said.fps,
+        seed=said.seed,
+        guidance_scale=said.guidance,
+    )
+    return Asked(request=request, given=given, images=images)
+
+
+def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -> list[Reference]:
+    """Extract the controls and read the masks: what `Pipeline.run` takes.
+
+    Args:
+        asked: From `gather`.
+        plan: The plan made of its request.
+        said: The words of the command line.
+        report: Told of the extraction.
+
+    Returns:
+        One reference for each of the plan's.
+    """
+    references = []
+    for number, (one, planned) in enumerate(zip(asked.given, plan.references, strict=True)):
+        report("controls", number, len(asked.given))
+        clip = one.clip if one.control is None else extract_control(one.control, one.clip, plan)
+        mask = one.said.mask or said.attention_mask
+        reference = Reference(
+            clip=clip,
+            strength=planned.strength,
+            attention_strength=planned.attention_strength,
+            attention_mask=None if mask is None else _mask(mask, plan),
+            downscale=planned.downscale,
+            temporal_factor=planned.temporal_factor,
+        )
+        references.append(reference)
+        report("controls", number + 1, len(asked.given))
+    return references
+
+
+def _read(
+    wanted: list[tuple[str | None, ReferenceWords]], said: PlanWords, facts: ModelFacts, report: Progress
+) -> list[Given]:
+    """Read each clip at the clock of the result, to just beyond its length."""
+    given: list[Given] = []
+    length = said.frames if said.frames is not None and said.frames > 0 else facts.recipe.num_frames
+    fps = said.fps if said.fps is not None and said.fps > 0 and math.isfinite(said.fps) else None
+    for control, one in wanted:
+        rate = media.read(one.path, max_frames=1).fps
+        fps = follow_rate(facts, rate) if fps is None else fps
+        clip = media.read(
+            one.path,
+            fps=fps,
+            max_frames=length + 1,
+            progress=lambda done, total: report("reading", done, total),
+        )
+        report("reading", clip.num_frames, clip.num_frames)
+        source = Source.of(clip, one.path.name)
+        if one.path.is_file() and clip.num_frames > 1:
+            # Pictures have no rate of their own; a video's is kept for the plan to speak of.
+            num_frames = math.ceil(clip.num_frames * rate / fps - 1e-6)
+            source = dataclasses.replace(source, fps=rate, num_frames=num_frames)
+        given.append(Given(clip=clip, source=source, said=one, control=control))
+    return given
+
+
+def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
+    return ReferenceRequest(
+        source=one.source,
+        control=one.control,
+        strength=one.said.strength,
+        attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
+        masked=one.said.mask is not None or said.attention_mask is not None,
+        downscale=one.said.downscale,
+    )
+
+
+def _mask(path: Path, plan: Plan) -> Float32[np.ndarray, ...]:
+    """Read a mask, white 1 and black 0: `h w` of a picture, `f h w` of a clip on the clock of the result."""
+    clip = media.read(path, fps=plan.fps, max_frames=plan.num_frames)
+    if clip.num_frames > 1:
+        clip = media.resample(clip, fps=plan.fps, num_frames=plan.num_frames)
+    mask = np.asarray(clip.frames.mean(axis=3, dtype=np.float32) / np.float32(255))
+    return np.asarray(mask[0]) if clip.num_frames == 1 else mask

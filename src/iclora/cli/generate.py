@@ -1,0 +1,104 @@
+"""`iclora generate` and `iclora plan`: the same words; the one does it, the other says what would be done."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from iclora import __version__, media
+from iclora.cli.options import GenerateWords, PlanWords
+from iclora.cli.present import (
+    bars,
+    check_outputs,
+    describe_plan,
+    say,
+    say_findings,
+    steps_of,
+    to_stdout,
+    write_sidecar,
+)
+from iclora.cli.words import words_of
+from iclora.errors import OutputError
+
+if TYPE_CHECKING:
+    from iclora.pipeline import Result
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlanOutputWords(PlanWords):
+    """The words of `iclora plan`, with how to print it."""
+
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False
+
+
+@words_of(GenerateWords)
+def generate(said: GenerateWords) -> None:
+    """Make a clip from a prompt that follows control clips.
+
+    Sizes, rates and lengths that are left out follow the first control clip, or else the model. Beside the
+    result a JSON file holds the plan it was made by.
+
+    Example: iclora generate --prompt "a clay figure" --control canny=in.mp4 -o out.mp4
+    """
+    output = check_outputs(said.output, overwrite=said.overwrite)
+    # Imported here: it takes seconds, which --help and a path that cannot be written shall not.
+    from iclora.cli.asking import gather, references_of
+    from iclora.pipeline import load_planned
+    from iclora.plan import make_plan
+
+    with bars() as report:
+        asked = gather(said, report)
+        plan = make_plan(asked.request)
+        say(describe_plan(plan))
+        say_findings(tuple(finding for finding in plan.findings if finding.level != "error"))
+        plan.check()
+        if output.suffix.lower() == ".png" and plan.num_frames > 1:
+            raise OutputError(
+                f"{output} holds one picture, but there are {plan.num_frames} frames; write a .mp4."
+            )
+        pipe = load_planned(plan, device=said.device, progress=report)
+        references = references_of(asked, plan, said, report)
+        result = pipe.run(plan, references=references, images=asked.images, progress=report)
+        media.save(result.clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
+        scores = _scores(result)
+        content = {"command": "generate", "iclora": __version__, "plan": plan.to_json(), "adherence": scores}
+        write_sidecar(output, content)
+    for score in scores:
+        say(f"follows {score['reference']}: edge F1 {score['f1']:.3f}")
+    say(f"{output}")
+
+
+@words_of(PlanOutputWords)
+def plan(said: PlanOutputWords) -> None:
+    """Say what `generate` would do with the same words, and load no weights; exit 1 where it cannot be done.
+
+    Example: iclora plan --prompt "a clay figure" --control canny=in.mp4
+    """
+    # Imported here: it takes seconds, which --help shall not.
+    from iclora.cli.asking import gather
+    from iclora.plan import make_plan
+
+    with bars() as report:
+        made = make_plan(gather(said, report).request)
+    if said.as_json:
+        typer.echo(json.dumps(made.to_json(), indent=2, ensure_ascii=False))
+    else:
+        to_stdout().print(describe_plan(made), markup=False)
+    say_findings(made.findings)
+    if any(finding.level == "error" for finding in made.findings):
+        raise typer.Exit(1)
+
+
+def _scores(result: Result) -> list[dict[str, Any]]:
+    """The adherence to each reference that is an edge control and has a line."""
+    from iclora import adherence
+
+    scores = []
+    for planned, clip in zip(result.plan.references, result.references, strict=True):
+        if (planned.control == "canny" or planned.is_lines) and (clip.frames > 127).any():
+            score = dataclasses.asdict(adherence.canny(clip, result.clip))
+            scores.append({"reference": planned.label, "control": "canny"} | score)
+    return scores

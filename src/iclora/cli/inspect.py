@@ -1,0 +1,59 @@
+"""`iclora inspect`: what an adapter is, and which base it fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iclora.cli.present import to_stdout
+
+
+def inspect(
+    adapter: Annotated[str, typer.Argument(help="One of the model's own adapters, or a .safetensors file.")],
+    model: Annotated[
+        str, typer.Option("--model", help="The model to fit it to: tiny, or a model folder.")
+    ] = "tiny",
+    keys: Annotated[bool, typer.Option("--keys", help="List each layer with its rank and sizes.")] = False,
+) -> None:
+    """Say what an adapter is: its control, base, rank, factors, metadata, and whether it fits a model.
+
+    Example: iclora inspect canny --keys
+    """
+    # Imported here: it takes seconds, which --help shall not.
+    from iclora import adapters
+    from iclora.errors import ModelError
+    from iclora.plan import adapter_facts, model_facts
+
+    try:
+        facts = adapter_facts(model_facts(model), adapter)
+        fits = facts.misfit or f"fits the model {model!r}"
+        outline, path = facts.outline, facts.path
+    except ModelError as error:
+        path = Path(adapter)
+        outline = adapters.read_outline(path)
+        fits = f"whether it fits is not known: {error}"
+    adapters.read(path)
+    lines = [
+        f"file       {path}",
+        f"control    {outline.control or 'not said'}",
+        f"base       {outline.base or 'not said'}; {outline.geometry}",
+        f"fit        {fits}",
+        f"rank       {outline.rank}, {len(outline.sizes)} layers, {outline.num_parameters} finite values",
+        f"reference  1/{outline.downscale} of the size (from the {outline.downscale_source}), "
+        f"every {outline.temporal_factor} frame(s)",
+    ]
+    lines += [f"  {key} = {_short(value)}" for key, value in sorted(outline.metadata.items())]
+    if keys:
+        lines += [
+            f"  {name}: rank {size.rank}, {size.num_inputs} to {size.num_outputs}"
+            for name, size in outline.sizes.items()
+        ]
+    to_stdout().print("\n".join(lines), markup=False)
+
+
+def _short(value: str) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 90 else f"{text[:87]}..."

@@ -1,0 +1,40 @@
+"""`iclora models`: which models are here."""
+
+from __future__ import annotations
+
+import typer
+
+from iclora.cli.present import to_stdout
+from iclora.errors import ModelError
+
+app = typer.Typer(help="What models there are.\n\nExample: iclora models list", no_args_is_help=True)
+
+
+@app.callback()
+def models() -> None:
+    """What models there are."""
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the models inside the package, what they were made for, and their adapters.
+
+    Example: iclora models list
+    """
+    # Imported here: it takes seconds, which --help shall not.
+    from iclora.plan import model_facts
+
+    try:
+        facts = model_facts("tiny")
+    except ModelError as error:
+        to_stdout().print(f"tiny  not here: {error}", markup=False)
+        return
+    recipe = facts.recipe
+    size = sum(path.stat().st_size for path in facts.path.rglob("*.safetensors"))
+    lines = [
+        f"tiny  embedded, {size / 2**20:.1f} MiB, licence Apache-2.0",
+        f"      {recipe.width}x{recipe.height}, {recipe.num_frames} frames at {recipe.fps:g} per second, "
+        f"{len(recipe.sigmas) - 1} steps, {'with' if recipe.has_audio else 'without'} audio",
+        f"      adapters: {', '.join(facts.adapters) or 'none'}",
+    ]
+    to_stdout().print("\n".join(lines), markup=False)

@@ -1,0 +1,69 @@
+"""The words that `generate` and `plan` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanWords:
+    """The words of `iclora plan`."""
+
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What the result shall show.")]
+    model: Annotated[str, typer.Option("--model", help="tiny (inside the package), or a model folder.")] = (
+        "tiny"
+    )
+    adapter: Annotated[
+        list[str],
+        typer.Option(
+            "--adapter", metavar="A[:WEIGHT]", help="One of the model's own, or a file. Several add up."
+        ),
+    ] = field(default_factory=list)
+    control: Annotated[
+        list[str],
+        typer.Option(
+            "--control", metavar="KIND=IN", help="Extract a control from a film and follow it: canny=IN."
+        ),
+    ] = field(default_factory=list)
+    reference: Annotated[
+        list[str],
+        typer.Option(
+            "--reference",
+            metavar="CLIP[,WORD=..]",
+            help="Follow a ready control clip; words: strength=0..1 attention=0..1 mask=FILE downscale=N.",
+        ),
+    ] = field(default_factory=list)
+    image: Annotated[
+        list[str],
+        typer.Option("--image", metavar="FILE@FRAME[:STRENGTH]", help="A picture that a frame shall show."),
+    ] = field(default_factory=list)
+    attention_strength: Annotated[
+        float, typer.Option("--attention-strength", help="How much references are looked at, 0..1.")
+    ] = 1.0
+    attention_mask: Annotated[
+        Path | None,
+        typer.Option("--attention-mask", metavar="FILE", help="Where they are: white is 1, black is 0."),
+    ] = None
+    size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size in pixels.")] = None
+    frames: Annotated[int | None, typer.Option("--frames", help="Number of frames.")] = None
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same clip.")] = 0
+    guidance: Annotated[float, typer.Option("--guidance", help="Guidance scale; 1 is none.")] = 1.0
+    negative_prompt: Annotated[
+        str, typer.Option("--negative-prompt", help="What guidance moves away from.")
+    ] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateWords(PlanWords):
+    """The words of `iclora generate`."""
+
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Where to: .mp4 .webm .gif, or folder/ of PNGs.")
+    ]
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...")] = "cpu"
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False

@@ -1,0 +1,148 @@
+"""What the command line shows and leaves beside a result: bars, findings, the JSON sidecar."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from iclora import media
+from iclora.errors import OutputError
+from iclora.media.files import write_file
+
+if typing.TYPE_CHECKING:
+    from iclora.plan import Finding, Plan
+
+_FRAME = re.compile(r"frame_\d+\.png")
+_COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
+
+
+def to_stdout() -> Console:
+    """A console for answers."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def to_stderr() -> Console:
+    """A console for everything that is said on the way."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Say something on the way, on one line, with nothing taken for markup."""
+    to_stderr().print(text, markup=False)
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show one bar for each kind of work.
+
+    Yields:
+        A function of what is being done, how much of it is done, and of how much (None: not known).
+    """
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=to_stderr()) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+def steps_of(report: Callable[[str, int, int | None], None], what: str) -> Callable[[int, int | None], None]:
+    """Narrow a bar function to one kind of work."""
+    return lambda done, total: report(what, done, total)
+
+
+def say_findings(findings: tuple[Finding, ...]) -> None:
+    """Say each finding on its line, errors first."""
+    order = list(_COLOURS)
+    for finding in sorted(findings, key=lambda finding: order.index(finding.level)):
+        to_stderr().print(f"{finding.level:>7}: {finding}", style=_COLOURS[finding.level], markup=False)
+
+
+def describe_plan(plan: Plan) -> str:
+    """The plan in a few lines."""
+    adapters = ", ".join(f"{adapter.name} at {adapter.weight:g}" for adapter in plan.adapters) or "none"
+    lines = [
+        f"model     {plan.model}, {len(plan.sigmas) - 1} steps, guidance {plan.guidance_scale:g}, "
+        f"seed {plan.seed}",
+        f"adapters  {adapters}",
+        f"result    {plan.width}x{plan.height}, {plan.num_frames} frames at {plan.fps:.4g} per second "
+        f"({plan.num_frames / plan.fps:.3g} s), {plan.num_target_tokens} tokens",
+    ]
+    for reference in plan.references:
+        kind = f"{reference.control} of " if reference.control else ""
+        lines.append(
+            f"reference {kind}{reference.label}: {reference.width}x{reference.height}, "
+            f"{reference.num_frames} frames, {reference.grid.num_tokens} tokens, strength "
+            f"{reference.strength:g}, attention {reference.attention_strength:g}"
+            f"{' under a mask' if reference.masked else ''}"
+        )
+    lines += [f"image     {image.label} at frame {image.frame}" for image in plan.images]
+    return "\n".join(lines)
+
+
+def sidecar_path(output: Path) -> Path:
+    """Where the JSON beside a result goes: the result's name with `.json` added."""
+    return output.with_name(f"{output.name}.json")
+
+
+def check_outputs(output: str, *, overwrite: bool) -> Path:
+    """Refuse a result that could not be written, or its sidecar, before any work is done.
+
+    Args:
+        output: The path as written.
+        overwrite: Whether both may be replaced.
+
+    Returns:
+        The path of the result.
+
+    Raises:
+        OutputError: If either could not be written, or a folder to be replaced holds anything but frames.
+    """
+    path = media.check_output(output, overwrite=overwrite)
+    foreign = [] if not path.is_dir() else [one for one in path.iterdir() if not _FRAME.fullmatch(one.name)]
+    if foreign:
+        raise OutputError(
+            f"{path} holds {foreign[0].name}, which is no frame of a result; name another folder."
+        )
+    beside = sidecar_path(path)
+    if beside.is_dir():
+        raise OutputError(f"{beside} is a folder, but the notes on the result go there; move it away.")
+    if beside.exists() and not overwrite:
+        raise OutputError(f"{beside} exists; choose another name or allow overwriting (--overwrite).")
+    return path
+
+
+def write_sidecar(output: Path, content: dict[str, Any]) -> Path:
+    """Write the JSON beside a result, whole or not at all.
+
+    Args:
+        output: The result.
+        content: What to write.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    path = sidecar_path(output)
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_file(path, text.encode(), overwrite=True)
+    return path

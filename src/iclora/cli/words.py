@@ -1,0 +1,190 @@
+"""The words of the command line: small grammars such as `CLIP,strength=0.8`, and options kept in a class.
+
+One class of options serves several commands (`generate` and `plan` share all their words), and the body of a
+command gets one value instead of twenty parameters.
+"""
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from iclora.errors import RequestError
+
+Words = TypeVar("Words")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReferenceWords:
+    """One `--reference CLIP[,strength=..][,attention=..][,mask=..][,downscale=..]`.
+
+    Attributes:
+        path: The clip.
+        strength: How clean its tokens stay, 0..1.
+        attention: How much they are looked at, 0..1; None: what `--attention-strength` says.
+        mask: Picture or clip that says where they are looked at; None: what `--attention-mask` says.
+        downscale: How many times smaller than the result it is encoded; None: what the adapter says.
+    """
+
+    path: Path
+    strength: float = 1.0
+    attention: float | None = None
+    mask: Path | None = None
+    downscale: int | None = None
+
+
+def words_of(options: type[Words]) -> Callable[[Callable[[Words], None]], Callable[..., None]]:
+    """Let a function of one options value be a command with one option for each field.
+
+    Args:
+        options: A dataclass whose fields are annotated for typer.
+
+    Returns:
+        A decorator; the decorated function has the fields as keyword parameters.
+    """
+    hints = typing.get_type_hints(options, include_extras=True)
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(options)  # type: ignore[arg-type]
+    ]
+
+    def decorate(body: Callable[[Words], None]) -> Callable[..., None]:
+        def command(**words: Any) -> None:
+            body(options(**words))
+
+        command.__doc__ = body.__doc__
+        command.__name__ = body.__name__
+        command.__annotations__ = dict(hints)
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read `WxH`.
+
+    Returns:
+        Height and width in pixels, both at least 1.
+
+    Raises:
+        RequestError: If the text is not of that form.
+    """
+    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if match is None or 0 in (int(match[1]), int(match[2])):
+        raise RequestError(f"--size {text!r} is not a size; write WIDTHxHEIGHT in pixels, such as 256x256.")
+    return int(match[2]), int(match[1])
+
+
+def parse_adapter(text: str) -> tuple[str, float]:
+    """Read `NAME_OR_PATH[:WEIGHT]`.
+
+    Returns:
+        The name or path, and the weight (1 when not said).
+
+    Raises:
+        RequestError: If the name is empty.
+    """
+    name, colon, weight = text.rpartition(":")
+    if not colon or not _is_number(weight):
+        name, weight = text, "1"
+    if not name:
+        raise RequestError(
+            f"--adapter {text!r} names no adapter; write NAME or FILE.safetensors, then :WEIGHT if any."
+        )
+    return name, float(weight)
+
+
+def parse_control(text: str, kinds: Mapping[str, Any]) -> tuple[str, Path]:
+    """Read `KIND=CLIP`.
+
+    Args:
+        text: What was written.
+        kinds: The controls there are.
+
+    Returns:
+        The kind and the path of the clip.
+
+    Raises:
+        RequestError: If it is not of that form or the kind is unknown.
+    """
+    kind, equals, path = text.partition("=")
+    if not equals or not path or kind not in kinds:
+        raise RequestError(
+            f"--control {text!r} is not KIND=CLIP with a known kind; write for instance canny=in.mp4. "
+            f"Kinds: {', '.join(sorted(kinds))}."
+        )
+    return kind, Path(path)
+
+
+def parse_reference(text: str) -> ReferenceWords:
+    """Read `CLIP[,strength=..][,attention=..][,mask=..][,downscale=..]`.
+
+    Returns:
+        The reference with what was said about it.
+
+    Raises:
+        RequestError: If a word is unknown or a value is not a number.
+    """
+    path, *pieces = re.split(r",(?=[A-Za-z_]+=)", text)
+    if not path:
+        raise RequestError(
+            f"--reference {text!r} names no clip; write CLIP[,strength=0..1][,attention=0..1]."
+        )
+    readers: dict[str, Callable[[str], Any]] = {
+        "strength": float,
+        "attention": float,
+        "mask": Path,
+        "downscale": int,
+    }
+    said: dict[str, Any] = {}
+    for piece in pieces:
+        word, _, value = piece.partition("=")
+        if word not in readers:
+            raise RequestError(
+                f"--reference {text!r} has the unknown word {word!r}; accepted are {', '.join(readers)}."
+            )
+        try:
+            said[word] = readers[word](value)
+        except ValueError:
+            raise RequestError(f"--reference {text!r}: {word}={value!r} is not a number.") from None
+    return ReferenceWords(path=Path(path), **said)
+
+
+def parse_image(text: str) -> tuple[Path, int, float]:
+    """Read `FILE@FRAME[:STRENGTH]`.
+
+    Returns:
+        The picture, the frame it stands at (0 is the first), and its strength (1 when not said).
+
+    Raises:
+        RequestError: If it is not of that form.
+    """
+    match = re.fullmatch(r"(.+)@(\d+)(?::([0-9.]+))?", text)
+    if match is None or not _is_number(match[3] or "1"):
+        raise RequestError(
+            f"--image {text!r} is not FILE@FRAME[:STRENGTH]; write for instance first.png@0 or b.png@32:0.9."
+        )
+    return Path(match[1]), int(match[2]), float(match[3] or "1")
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

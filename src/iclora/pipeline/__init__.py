@@ -1,0 +1,25 @@
+"""The one composition: from a prompt and references to a clip.
+
+plan ─► prompt ─► contexts ─┐
+        references ─► VAE ──┼─► token sequence ─► noise ─► sampling ─► VAE ─► Clip
+        pictures ────► VAE ─┘
+"""
+
+from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
+from iclora.pipeline.fitting import extract_control, fit_reference, shrink_reference
+from iclora.pipeline.run import Image, Pipeline, Progress, Result, load, load_planned
+
+__all__ = [
+    "Image",
+    "Pipeline",
+    "Progress",
+    "Result",
+    "decode_frames",
+    "encode_frames",
+    "encode_prompt",
+    "extract_control",
+    "fit_reference",
+    "load",
+    "load_planned",
+    "shrink_reference",
+]

@@ -1,0 +1,84 @@
+"""Prompts, frames and latents: what goes into the transformer's room and what comes out of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from iclora import checkpoints, sampling
+
+
+def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling.Prompt:
+    """Turn prompts into what the transformer attends to.
+
+    The hidden states of all layers of the text encoder go through the connectors, which put learned tokens
+    where a prompt is shorter than the model's limit.
+
+    Args:
+        components: The parts of the model.
+        *prompts: Any texts within the model's limit; each is padded to that on the left.
+
+    Returns:
+        Contexts `b t d` of both streams and the mask of their valid tokens.
+    """
+    tokens = components.tokenizer(
+        [prompt.strip() for prompt in prompts],
+        padding="max_length",
+        max_length=components.recipe.max_prompt_tokens,
+        padding_side="left",
+        return_tensors="pt",
+    ).to(components.text_encoder.device)
+    hidden = components.text_encoder(
+        input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, output_hidden_states=True
+    ).hidden_states
+    video, audio, mask = components.connectors(
+        torch.stack(hidden, dim=-1).flatten(2, 3).to(components.connectors.dtype),
+        tokens.attention_mask,
+        padding_side="left",
+    )
+    return sampling.Prompt(video=video, audio=audio, mask=mask.bool())
+
+
+def encode_frames(vae: Any, frames: UInt8[np.ndarray, "f_px h_px w_px 3"]) -> Float[Tensor, "1 c f h w"]:
+    """Encode frames to normalised latents.
+
+    Args:
+        vae: The video autoencoder.
+        frames: RGB 0..255, `f h w 3`, of a size and count it takes.
+
+    Returns:
+        Latents with mean 0 and deviation 1 in each channel.
+    """
+    pixels = rearrange(torch.from_numpy(np.ascontiguousarray(frames)), "f h w c -> 1 c f h w")
+    latent = vae.encode(pixels.to(vae.device, vae.dtype) / 127.5 - 1).latent_dist.mode()
+    mean, deviation = _statistics(vae)
+    normalised: Tensor = (latent - mean) * vae.config.scaling_factor / deviation
+    return normalised
+
+
+def decode_frames(vae: Any, latent: Float[Tensor, "1 c f h w"]) -> UInt8[np.ndarray, "f_px h_px w_px 3"]:
+    """Undo `encode_frames`.
+
+    Args:
+        vae: The video autoencoder.
+        latent: Normalised latents.
+
+    Returns:
+        RGB 0..255, `f h w 3`, uint8.
+    """
+    mean, deviation = _statistics(vae)
+    latent = latent.to(vae.dtype) * deviation / vae.config.scaling_factor + mean
+    pixels = vae.decode(latent, return_dict=False)[0].float()
+    levels = ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.asarray(rearrange(levels.cpu(), "1 c f h w -> f h w c"))
+
+
+def _statistics(vae: Any) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each latent channel, `1 c 1 1 1`."""
+    mean, deviation = (rearrange(values, "c -> 1 c 1 1 1") for values in (vae.latents_mean, vae.latents_std))
+    return mean.to(vae.device, vae.dtype), deviation.to(vae.device, vae.dtype)

@@ -1,0 +1,335 @@
+"""Loading what a plan names, and doing what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from iclora import adapters as adapter_files
+from iclora import checkpoints, geometry, media, sampling
+from iclora.clip import Clip
+from iclora.errors import RequestError
+from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
+from iclora.pipeline.fitting import fit_reference, shrink_reference
+from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan
+from iclora.reference import (
+    Reference,
+    ReferenceTokens,
+    TokenSequence,
+    assemble,
+    keyframe_tokens,
+    reference_tokens,
+    target_sequence,
+)
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is being done (such as `sampling`), how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A picture that a frame of the result shall show.
+
+    Attributes:
+        clip: The picture, a clip of one frame.
+        frame: The frame it stands at; 0 is the first.
+        strength: How clean it stays, 0..1.
+    """
+
+    clip: Clip
+    frame: int = 0
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What was made.
+
+    Attributes:
+        clip: The generated clip.
+        plan: The plan it was made by.
+        references: Each reference at the result's size and rate, before it was made smaller for the model.
+    """
+
+    clip: Clip
+    plan: Plan
+    references: tuple[Clip, ...]
+
+
+def load(
+    model: str | Path = "tiny",
+    adapters: Sequence[str | Path | tuple[str | Path, float]] = (),
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> Pipeline:
+    """Load a model and attach adapters to it.
+
+    Args:
+        model: `tiny`, the model inside the package, or a model folder.
+        adapters: Names of the model's own adapters, or files; each alone or with its weight.
+        device: Where to compute.
+        dtype: What to compute in.
+        progress: Told of each part loaded.
+
+    Returns:
+        The pipeline, ready to generate.
+
+    Raises:
+        ModelError: If the model is missing or damaged.
+        AdapterError: If an adapter is missing, damaged, or made for another base.
+    """
+    wanted = tuple(
+        (str(item[0]), item[1]) if isinstance(item, tuple) else (str(item), 1.0) for item in adapters
+    )
+    plan = make_plan(Request(prompt="", model=str(model), adapters=wanted))
+    plan.check()
+    return load_planned(plan, device=device, dtype=dtype, progress=progress)
+
+
+def load_planned(
+    plan: Plan,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> Pipeline:
+    """Load what a plan names.
+
+    Args:
+        plan: A plan without errors.
+        device: Where to compute.
+        dtype: What to compute in.
+        progress: Told of each part loaded.
+
+    Returns:
+        The pipeline, with the plan's adapters attached.
+
+    Raises:
+        RequestError: If there is no such device.
+        ModelError: If a part of the model is missing or damaged.
+        AdapterError: If an adapter is damaged.
+    """
+    _check_device(device)
+    report = progress if progress is not None else _silent
+    total = 1 + len(plan.adapters)
+    report("loading", 0, total)
+    components = checkpoints.load(plan.model_path, device=device, dtype=dtype)
+    report("loading", 1, total)
+    for number, planned in enumerate(plan.adapters):
+        adapter = adapter_files.read(planned.path)
+        adapter_files.attach(components.transformer, adapter, planned.weight, f"adapter_{number}")
+        report("loading", 2 + number, total)
+    return Pipeline(
+        components=components,
+        model=plan.model,
+        adapters=tuple((planned.path, planned.weight) for planned in plan.adapters),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A loaded model with its adapters.
+
+    Attributes:
+        components: The parts of the model.
+        model: The name or folder it was loaded from.
+        adapters: The attached adapters, each with its weight.
+    """
+
+    components: checkpoints.Components
+    model: str
+    adapters: tuple[tuple[str, float], ...] = ()
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        references: Sequence[Reference] = (),
+        size: tuple[int, int] | None = None,
+        num_frames: int | None = None,
+        fps: float | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Make a clip. Anything left out follows the first reference, or else the model.
+
+        Args:
+            prompt: What the clip shall show.
+            references: Control clips it shall follow.
+            size: Height and width in pixels; brought to the nearest the model makes.
+            num_frames: Frames; brought to the nearest count the model makes.
+            fps: Frames per second, above 0.
+            seed: Seed of the noise; the same seed gives the same clip on the same machine.
+            progress: Told of encoding, sampling and decoding.
+
+        Returns:
+            The clip, the plan it was made by, and the references as they were used.
+
+        Raises:
+            RequestError: If the request cannot be met.
+        """
+        request = Request(
+            prompt=prompt,
+            model=self.model,
+            adapters=self.adapters,
+            references=tuple(
+                _request_of(reference, f"reference {number}")
+                for number, reference in enumerate(references, 1)
+            ),
+            size=size,
+            num_frames=num_frames,
+            fps=fps,
+            seed=seed,
+        )
+        return self.run(make_plan(request), references=references, progress=progress)
+
+    @torch.inference_mode()
+    def run(
+        self,
+        plan: Plan,
+        *,
+        references: Sequence[Reference] = (),
+        images: Sequence[Image] = (),
+        progress: Progress | None = None,
+    ) -> Result:
+        """Do what a plan says.
+
+        Args:
+            plan: A plan for this model and these adapters.
+            references: The control clips, one for each reference of the plan, in its order.
+            images: The pictures, one for each image of the plan, in its order.
+            progress: Told of encoding, sampling and decoding.
+
+        Returns:
+            The clip, the plan, and the references as they were used.
+
+        Raises:
+            RequestError: If the plan holds an error, or references or images do not match it.
+        """
+        plan.check()
+        _check_count("references", len(references), len(plan.references))
+        _check_count("images", len(images), len(plan.images))
+        report = progress if progress is not None else _silent
+        prompts = self._prompts(plan)
+        fitted = tuple(
+            fit_reference(reference.clip, planned, plan)
+            for reference, planned in zip(references, plan.references, strict=True)
+        )
+        sequence = self._sequence(plan, references, fitted, images, report)
+        tokens = self._sample(plan, prompts, sequence, report)
+        report("decoding", 0, 1)
+        frames = decode_frames(self.components.vae, geometry.unpatchify(tokens, plan.grid))
+        report("decoding", 1, 1)
+        return Result(clip=Clip(frames=frames, fps=plan.fps), plan=plan, references=fitted)
+
+    def _prompts(self, plan: Plan) -> list[sampling.Prompt]:
+        """The prompt, and the negative one where guidance needs it."""
+        wanted = [plan.prompt, plan.negative_prompt] if plan.guidance_scale != 1 else [plan.prompt]
+        return [encode_prompt(self.components, text) for text in wanted]
+
+    def _sequence(
+        self,
+        plan: Plan,
+        references: Sequence[Reference],
+        fitted: Sequence[Clip],
+        images: Sequence[Image],
+        report: Progress,
+    ) -> TokenSequence:
+        """Target, then pictures at later frames, then references."""
+        vae, total = self.components.vae, len(fitted) + len(images)
+        factors = geometry.factors_of(vae)
+        place: dict[str, Any] = {"factors": factors, "fps": plan.fps}
+        first: dict[str, Any] = {}
+        appended: list[ReferenceTokens] = []
+        for number, image in enumerate(images):
+            report("encoding", number, total)
+            latent = encode_frames(vae, media.resize(image.clip, plan.height, plan.width).frames[:1])
+            if image.frame == 0:
+                first = {"first_frame": latent, "first_frame_strength": image.strength}
+            else:
+                appended.append(keyframe_tokens(latent, frame=image.frame, strength=image.strength, **place))
+        for number, reference in enumerate(references):
+            report("encoding", len(images) + number, total)
+            planned = plan.references[number]
+            latent = encode_frames(vae, shrink_reference(fitted[number], planned).frames)
+            appended.append(_reference_tokens(latent, reference, planned, place))
+        report("encoding", total, total)
+        shape = (1, vae.config.latent_channels, *plan.grid.shape)
+        clean = torch.zeros(shape, device=vae.device, dtype=self.components.transformer.dtype)
+        return assemble(target_sequence(clean, **first, **place), appended)
+
+    def _sample(
+        self, plan: Plan, prompts: list[sampling.Prompt], sequence: TokenSequence, report: Progress
+    ) -> Float[Tensor, "b n c"]:
+        """Noise, then the steps of the schedule; the clean target tokens."""
+        generator = torch.Generator(sequence.clean.device).manual_seed(plan.seed)
+        noise = sampling.draw_noise(sequence, generator)
+        passes = [sampling.denoiser(self.components.transformer, prompt, sequence) for prompt in prompts]
+        denoise = (
+            passes[0] if len(passes) == 1 else sampling.guided(passes[0], passes[1], plan.guidance_scale)
+        )
+        noisy = sampling.Latents(video=sampling.start(sequence, noise, sigma=plan.sigmas[0]))
+        report("sampling", 0, len(plan.sigmas) - 1)
+        return sampling.sample(
+            denoise,
+            noisy,
+            sequence,
+            sigmas=plan.sigmas,
+            progress=lambda step, total: report("sampling", step, total),
+        ).video
+
+
+def _reference_tokens(
+    latent: Tensor, reference: Reference, planned: PlannedReference, place: dict[str, Any]
+) -> ReferenceTokens:
+    mask = reference.attention_mask
+    return reference_tokens(
+        latent,
+        strength=reference.strength,
+        attention_strength=reference.attention_strength,
+        attention_mask=None if mask is None else torch.as_tensor(mask, dtype=torch.float32),
+        downscale=planned.downscale,
+        temporal_factor=planned.temporal_factor,
+        **place,
+    )
+
+
+def _request_of(reference: Reference, label: str) -> ReferenceRequest:
+    return ReferenceRequest(
+        source=Source.of(reference.clip, label),
+        strength=reference.strength,
+        attention_strength=reference.attention_strength,
+        masked=reference.attention_mask is not None,
+        downscale=reference.downscale,
+        temporal_factor=reference.temporal_factor,
+    )
+
+
+def _check_device(device: str) -> None:
+    """Try the device before anything is loaded onto it."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"There is no device '{device}' here ({reason}). Use cpu, or cuda on a GPU."
+        ) from None
+
+
+def _check_count(what: str, given: int, planned: int) -> None:
+    if given != planned:
+        raise RequestError(
+            f"The plan has {planned} {what}, but {given} were given; plan and run with the same ones."
+        )
+
+
+def _silent(what: str, done: int, total: int | None) -> None:
+    """Report to nobody."""

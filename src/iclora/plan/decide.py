@@ -1,0 +1,375 @@
+"""From what is asked to what will be done: factors, size, clock, references, the rest.
+
+Each step takes what is asked, falls back to the first reference, then to the model, and appends what it
+changed to the findings.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from iclora import geometry
+from iclora.geometry import LatentFactors, LatentGrid
+from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
+from iclora.plan.values import (
+    Findings,
+    Plan,
+    PlannedAdapter,
+    PlannedReference,
+    ReferenceRequest,
+    Request,
+    Source,
+)
+
+MAX_SIZE_SHARE = 64
+"""Most target tokens accepted, as a multiple of those at the model's own size: beyond it memory runs out."""
+COMFORT_SHARE = 4
+"""From this multiple of the tokens at the model's own size on, the plan warns."""
+RATE_RANGE = (0.75, 1.25)
+"""A control's frame rate is followed within these multiples of the model's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Canvas:
+    """Size and clock of the result."""
+
+    height: int
+    width: int
+    num_frames: int
+    fps: float
+    factors: LatentFactors
+
+    @property
+    def grid(self) -> LatentGrid:
+        return geometry.latent_grid(self.num_frames, self.height, self.width, self.factors)
+
+
+def make_plan(request: Request) -> Plan:
+    """Decide everything that has to be decided before a weight is loaded.
+
+    Args:
+        request: What is asked for.
+
+    Returns:
+        The plan. Where its findings hold an error, its other numbers are what the model would do by itself.
+
+    Raises:
+        ModelError: If the model cannot be found or its configs cannot be read.
+        AdapterError: If an adapter cannot be found or its header cannot be read.
+    """
+    findings = Findings()
+    facts = model_facts(request.model)
+    adapters = [
+        _planned_adapter(facts, adapter_facts(facts, name), weight, findings)
+        for name, weight in _wanted_adapters(request, facts, findings)
+    ]
+    scales = [_scales(reference, adapters, findings) for reference in request.references]
+    canvas = _canvas(request, facts, scales, findings)
+    _check_amount(canvas.grid, facts, findings)
+    references = [
+        _planned_reference(asked, factors, canvas, adapters, findings)
+        for asked, factors in zip(request.references, scales, strict=True)
+    ]
+    _check_rest(request, facts, canvas, findings)
+    return Plan(
+        model=request.model,
+        model_path=str(facts.path),
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        height=canvas.height,
+        width=canvas.width,
+        num_frames=canvas.num_frames,
+        fps=canvas.fps,
+        seed=request.seed,
+        guidance_scale=request.guidance_scale,
+        sigmas=facts.recipe.sigmas,
+        grid=canvas.grid,
+        has_audio=facts.recipe.has_audio,
+        adapters=tuple(adapters),
+        references=tuple(references),
+        images=request.images,
+        findings=tuple(findings),
+    )
+
+
+def follow_rate(facts: ModelFacts, fps: float) -> float:
+    """Choose the rate for a control clip when none is asked for.
+
+    Args:
+        facts: The model.
+        fps: The clip's rate.
+
+    Returns:
+        The clip's rate, or the model's own where the clip's is beyond half or twice of it.
+    """
+    slowest, fastest = (share * facts.recipe.fps for share in RATE_RANGE)
+    return fps if slowest <= fps <= fastest else facts.recipe.fps
+
+
+def _wanted_adapters(
+    request: Request, facts: ModelFacts, findings: Findings
+) -> tuple[tuple[str, float], ...]:
+    """The adapters asked for, or the model's own for the controls asked for."""
+    if request.adapters:
+        return request.adapters
+    kinds = list(dict.fromkeys(reference.control for reference in request.references if reference.control))
+    own = [kind for kind in kinds if kind in facts.adapters]
+    for kind in own:
+        findings.note(f"No adapter was named; the model's own '{kind}' is used.")
+    if request.references and not own:
+        findings.warning(
+            "There are references but no adapter: a base model does not follow them.",
+            advice="Name one with --adapter.",
+            about="adapter",
+        )
+    return tuple((kind, 1.0) for kind in own)
+
+
+def _planned_adapter(
+    facts: ModelFacts, adapter: AdapterFacts, weight: float, findings: Findings
+) -> PlannedAdapter:
+    if adapter.misfit:
+        findings.error(adapter.misfit, about="adapter")
+    if not math.isfinite(weight):
+        findings.error(f"The adapter weight {weight} is not a number.", advice="1 is usual.")
+    if adapter.outline.downscale_source != "metadata":
+        findings.warning(
+            f"{adapter.outline.source} does not say how much smaller its references are; "
+            f"{adapter.outline.downscale} is taken, from the {adapter.outline.downscale_source}.",
+            advice="Where that is wrong, say downscale=.. with the reference.",
+            about="adapter",
+        )
+    return PlannedAdapter(
+        name=adapter.path.stem,
+        path=str(adapter.path),
+        weight=weight,
+        control=adapter.outline.control,
+        base=adapter.outline.base,
+        rank=adapter.outline.rank,
+        downscale=adapter.outline.downscale,
+        downscale_source=adapter.outline.downscale_source,
+        temporal_factor=adapter.outline.temporal_factor,
+    )
+
+
+def _scales(
+    reference: ReferenceRequest, adapters: list[PlannedAdapter], findings: Findings
+) -> tuple[int, int]:
+    """Downscale and temporal factor of one reference: as asked, else as the adapters say, else 1."""
+    chosen = []
+    for name, asked, said in (
+        ("downscale factor", reference.downscale, {adapter.downscale for adapter in adapters}),
+        ("temporal factor", reference.temporal_factor, {adapter.temporal_factor for adapter in adapters}),
+    ):
+        said -= {1} if len(said) > 1 else set()
+        label = reference.source.label
+        if asked is not None:
+            chosen.append(max(1, asked))
+            if asked < 1:
+                findings.error(f"{label}: the {name} is {asked}; a whole number from 1 up is accepted.")
+            elif said and said != {asked}:
+                findings.warning(f"{label}: {name} {asked} as asked, but the adapter learned {_any(said)}.")
+        elif len(said) > 1:
+            text = f"The adapters want different values of the {name}: {_any(said)}."
+            advice = "Say which one holds for each reference (downscale=..)."
+            findings.error(text, advice=advice, about="adapter")
+            chosen.append(1)
+        else:
+            chosen.append(said.pop() if said else 1)
+    return chosen[0], chosen[1]
+
+
+def _any(values: set[int]) -> str:
+    return " or ".join(str(value) for value in sorted(values))
+
+
+def _canvas(
+    request: Request, facts: ModelFacts, scales: list[tuple[int, int]], findings: Findings
+) -> _Canvas:
+    """Size and clock that every reference's factors divide."""
+    space = math.lcm(*(downscale for downscale, _ in scales)) * math.lcm(
+        facts.factors.height, facts.factors.width
+    )
+    time = math.lcm(*(temporal for _, temporal in scales)) * facts.factors.time
+    height, width = _size(request, facts, space, findings)
+    fps = _rate(request, facts, findings)
+    num_frames = _length(request, facts, fps, time, findings)
+    return _Canvas(height=height, width=width, num_frames=num_frames, fps=fps, factors=facts.factors)
+
+
+def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings) -> tuple[int, int]:
+    """Height and width: asked for, else the first reference's aspect ratio at the model's own area."""
+    if request.size is not None:
+        wanted = request.size
+        if min(wanted) < 1:
+            text = f"A size of {wanted[1]}x{wanted[0]} is no picture."
+            findings.error(text, advice=f"Ask for {facts.recipe.width}x{facts.recipe.height}.")
+            wanted = (facts.recipe.height, facts.recipe.width)
+        size = geometry.snap_size(*wanted, multiple)
+        if size != wanted:
+            text = f"Size {wanted[1]}x{wanted[0]} becomes {size[1]}x{size[0]}"
+            findings.warning(f"{text}: both sides must be multiples of {multiple}.")
+        return size
+    if not request.references:
+        return geometry.snap_size(facts.recipe.height, facts.recipe.width, multiple)
+    source = request.references[0].source
+    scale = math.sqrt(facts.recipe.height * facts.recipe.width / (source.height * source.width))
+    size = geometry.snap_size(round(source.height * scale), round(source.width * scale), multiple)
+    shape = f"{source.label} ({source.width}x{source.height})"
+    findings.note(f"Size {size[1]}x{size[0]}, from the aspect ratio of {shape}.")
+    return size
+
+
+def _rate(request: Request, facts: ModelFacts, findings: Findings) -> float:
+    """Frames per second: asked for, else the first reference's where the model knows such rates."""
+    slowest, fastest = (share * facts.recipe.fps for share in RATE_RANGE)
+    if request.fps is not None:
+        if not (math.isfinite(request.fps) and request.fps > 0):
+            text = f"A frame rate of {request.fps:g} is no rate."
+            findings.error(text, advice=f"Ask for {facts.recipe.fps:g}.")
+            return facts.recipe.fps
+        if not slowest <= request.fps <= fastest:
+            text = f"{request.fps:g} frames per second is far from the model's {facts.recipe.fps:g}"
+            findings.warning(f"{text}: motion may suffer.")
+        return request.fps
+    if not request.references or request.references[0].source.num_frames == 1:
+        return facts.recipe.fps
+    source = request.references[0].source
+    fps = follow_rate(facts, source.fps)
+    if fps != source.fps:
+        text = f"{fps:g} frames per second, the model's own, as {source.label} has {source.fps:.4g}."
+        findings.note(text)
+    return fps
+
+
+def _length(request: Request, facts: ModelFacts, fps: float, factor: int, findings: Findings) -> int:
+    """Frames: asked for, else as long as the first reference, at most what the model was made for."""
+    whole = max(1, (facts.recipe.num_frames - 1) // factor) * factor + 1
+    if request.num_frames is not None:
+        if request.num_frames < 1:
+            text = f"{request.num_frames} frames are no clip."
+            findings.error(text, advice=f"Ask for {facts.recipe.num_frames}.")
+            return whole
+        num_frames = max(0, round((request.num_frames - 1) / factor)) * factor + 1
+        if num_frames != request.num_frames:
+            text = f"{request.num_frames} frames become {num_frames}: the model makes {factor}k+1 frames."
+            findings.warning(text)
+        return num_frames
+    if not request.references or request.references[0].source.num_frames == 1:
+        return whole
+    source = request.references[0].source
+    available = math.floor(source.num_frames / source.fps * fps + 1e-6)
+    return min(whole, max(1, (available - 1) // factor) * factor + 1)
+
+
+def _check_amount(grid: LatentGrid, facts: ModelFacts, findings: Findings) -> None:
+    """Refuse or warn of sizes far beyond the model's own."""
+    own = facts.grid.num_tokens
+    share = grid.num_tokens / own
+    if share > COMFORT_SHARE:
+        text = f"This size and length need {share:.0f} times the {own} tokens the model was made for"
+        advice = f"{facts.recipe.width}x{facts.recipe.height} at {facts.recipe.num_frames} frames suits it."
+        if share > MAX_SIZE_SHARE:
+            findings.error(f"{text}; at most {MAX_SIZE_SHARE} times is accepted.", advice)
+        else:
+            findings.warning(f"{text}; quality may suffer.", advice)
+
+
+def _planned_reference(
+    asked: ReferenceRequest,
+    scales: tuple[int, int],
+    canvas: _Canvas,
+    adapters: list[PlannedAdapter],
+    findings: Findings,
+) -> PlannedReference:
+    """Lay a reference over the result, and say what is done to it."""
+    downscale, temporal = scales
+    _say_clock(asked.source, canvas, findings)
+    _say_picture(asked, canvas, adapters, findings)
+    for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
+        if not 0 <= value <= 1:
+            text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
+            findings.error(text)
+    frames = (canvas.num_frames - 1) // temporal + 1
+    height, width = canvas.height // downscale, canvas.width // downscale
+    return PlannedReference(
+        label=asked.source.label,
+        control=asked.control,
+        is_lines=asked.control is None and asked.source.is_lines,
+        strength=asked.strength,
+        attention_strength=asked.attention_strength,
+        masked=asked.masked,
+        downscale=downscale,
+        temporal_factor=temporal,
+        num_frames=frames,
+        height=height,
+        width=width,
+        grid=geometry.latent_grid(frames, height, width, canvas.factors),
+    )
+
+
+def _say_clock(source: Source, canvas: _Canvas, findings: Findings) -> None:
+    """Say how a reference is brought to the result's rate and length."""
+    said = []
+    if source.num_frames == 1 and canvas.num_frames > 1:
+        said.append("the still is repeated")
+    elif source.num_frames > 1:
+        if abs(source.fps - canvas.fps) > 1e-6 * canvas.fps:
+            said.append(f"resampled from {source.fps:.4g} to {canvas.fps:.4g} frames per second")
+        available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
+        if available < canvas.num_frames:
+            said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
+        elif available > canvas.num_frames:
+            said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
+    if said:
+        findings.note(f"{source.label}: {'; '.join(said)}.")
+
+
+def _say_picture(
+    asked: ReferenceRequest, canvas: _Canvas, adapters: list[PlannedAdapter], findings: Findings
+) -> None:
+    """Say when a reference is cropped, or is not what the adapter was trained on."""
+    source = asked.source
+    aspect = (source.width / source.height) / (canvas.width / canvas.height)
+    if abs(aspect - 1) > 0.01:
+        side = "sides" if aspect > 1 else "top and bottom"
+        lost = 1 - min(aspect, 1 / aspect)
+        text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
+        findings.note(text)
+    kinds = {adapter.control for adapter in adapters} - {None}
+    if asked.control is not None and kinds and asked.control not in kinds:
+        followed = " or ".join(sorted(map(str, kinds)))
+        text = f"{source.label}: the control is {asked.control}, but the adapter follows {followed}."
+        findings.warning(text, about="adapter")
+    if asked.control is None and kinds == {"canny"} and not source.is_lines:
+        text = f"{source.label}: the adapter follows white lines on black, and this clip is not that."
+        advice = f"For its edges use --control canny={source.label}."
+        findings.warning(text, advice=advice, about="adapter")
+
+
+def _check_rest(request: Request, facts: ModelFacts, canvas: _Canvas, findings: Findings) -> None:
+    """Check prompts, pictures, seed and guidance; say what the model lacks."""
+    for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
+        num_tokens = num_prompt_tokens(facts, prompt)
+        if num_tokens > facts.recipe.max_prompt_tokens:
+            text = f"The {name} has {num_tokens} tokens; the model takes {facts.recipe.max_prompt_tokens}."
+            findings.error(text, advice="Shorten it.")
+    for image in request.images:
+        if not 0 <= image.frame < canvas.num_frames:
+            last = canvas.num_frames - 1
+            findings.error(f"{image.label} is to stand at frame {image.frame}; there are frames 0 to {last}.")
+        if not 0 <= image.strength <= 1:
+            text = f"{image.label}: the strength is {image.strength:g}; a number from 0 to 1 is accepted."
+            findings.error(text)
+    if not 0 <= request.seed < 2**63:
+        text = f"The seed is {request.seed}; a whole number from 0 to 2^63 - 1 is accepted."
+        findings.error(text)
+    if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 1):
+        text = f"The guidance scale is {request.guidance_scale:g}; a number from 1 (none) up is accepted."
+        findings.error(text)
+    if request.guidance_scale > 1:
+        text = "Guidance doubles the time, and a distilled schedule is made to do without it."
+        findings.note(text)
+    if not facts.recipe.has_audio:
+        findings.note(f"The model '{facts.recipe.name}' has no audio of its own: a silent clip.")

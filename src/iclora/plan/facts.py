@@ -1,0 +1,159 @@
+"""What can be known of a model and its adapters without loading a weight: their configs and headers."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKLLTX2Video, LTX2VideoTransformer3DModel
+from transformers import AutoTokenizer
+
+from iclora import adapters, checkpoints, geometry
+from iclora.adapters import Outline
+from iclora.checkpoints import Recipe
+from iclora.errors import AdapterError, ModelError
+from iclora.geometry import LatentFactors, LatentGrid
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a model was made for.
+
+    Attributes:
+        recipe: Its own words: sizes, rate, schedule, limits.
+        path: Its folder.
+        factors: Pixels for one latent cell.
+        adapters: Its own adapters by name.
+    """
+
+    recipe: Recipe
+    path: Path
+    factors: LatentFactors
+    adapters: dict[str, Path]
+
+    @property
+    def grid(self) -> LatentGrid:
+        """Latent grid at the model's own size."""
+        space = math.lcm(self.factors.height, self.factors.width)
+        height, width = geometry.snap_size(self.recipe.height, self.recipe.width, space)
+        num_frames = geometry.snap_frames(self.recipe.num_frames, self.factors)
+        return geometry.latent_grid(num_frames, height, width, self.factors)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFacts:
+    """What an adapter file says of itself.
+
+    Attributes:
+        path: Its file.
+        outline: Its header.
+        misfit: Why it cannot be used with the model; empty where it can.
+    """
+
+    path: Path
+    outline: Outline
+    misfit: str
+
+
+def model_facts(model: str) -> ModelFacts:
+    """Read what a model was made for from its configs.
+
+    Args:
+        model: `tiny` or a model folder.
+
+    Returns:
+        The facts.
+
+    Raises:
+        ModelError: If there is no such model, or a config is missing or damaged.
+    """
+    folder = checkpoints.find(model)
+    with torch.device("meta"):
+        vae = AutoencoderKLLTX2Video.from_config(_config(folder, "vae"))
+    return ModelFacts(
+        recipe=checkpoints.read_recipe(folder),
+        path=folder,
+        factors=geometry.factors_of(vae),
+        adapters={path.stem: path for path in sorted((folder / "adapters").glob("*.safetensors"))},
+    )
+
+
+def adapter_facts(facts: ModelFacts, name: str) -> AdapterFacts:
+    """Read what an adapter is, and whether it fits a model.
+
+    Args:
+        facts: The model.
+        name: One of the model's own adapters, or a file.
+
+    Returns:
+        The facts.
+
+    Raises:
+        AdapterError: If there is no such adapter, or its file is damaged.
+    """
+    path = facts.adapters.get(name, Path(name))
+    if not path.is_file():
+        own = ", ".join(facts.adapters) or "none"
+        raise AdapterError(
+            f"There is no adapter {name!r}: it is neither a file nor one of the model's own ({own}). "
+            "Give one of those names or the path of a .safetensors file."
+        )
+    outline = adapters.read_outline(path)
+    return AdapterFacts(path=path, outline=outline, misfit=_misfit(facts, outline))
+
+
+def _misfit(facts: ModelFacts, outline: Outline) -> str:
+    """Why an adapter cannot be used with a model; empty where it can. Only shapes are built, no weights."""
+    if outline.base not in (None, facts.recipe.base):
+        return (
+            f"{outline.source} was trained on the base '{outline.base}', but this model is "
+            f"'{facts.recipe.base}'. Load the base it was trained on."
+        )
+    with torch.device("meta"):
+        transformer = LTX2VideoTransformer3DModel.from_config(_config(facts.path, "transformer"))
+    return adapters.misfit(transformer, outline)
+
+
+def num_prompt_tokens(facts: ModelFacts, prompt: str) -> int:
+    """Count the tokens of a prompt, special ones included.
+
+    Args:
+        facts: The model.
+        prompt: Any text.
+
+    Returns:
+        Their number.
+
+    Raises:
+        ModelError: If the model's tokenizer cannot be read.
+    """
+    return len(_tokenizer(facts.path)(prompt.strip(), verbose=False).input_ids)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(folder: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The tokenizer in {folder} cannot be read ({error}). Fetch the model again."
+        ) from error
+
+
+def _config(folder: Path, part: str) -> dict[str, Any]:
+    """Read the config of one part of a model."""
+    path = folder / part / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}). Fetch the model again.") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON ({error}). Fetch the model again.") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no settings. Fetch the model again.")
+    return content

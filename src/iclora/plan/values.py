@@ -1,0 +1,234 @@
+"""The values of planning: what is asked for, what will be done, and what there is to say about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from iclora.clip import Clip
+from iclora.controls import is_lines
+from iclora.errors import AdapterError, RequestError
+from iclora.geometry import LatentGrid
+
+About = Literal["request", "adapter"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing the plan has to say.
+
+    Attributes:
+        level: `error`, `warning` or `note`.
+        text: What is the case, with the values.
+        advice: What to do about it; empty where nothing need be done.
+        about: What it concerns.
+    """
+
+    level: Literal["error", "warning", "note"]
+    text: str
+    advice: str = ""
+    about: About = "request"
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.advice}".strip()
+
+
+class Findings(list[Finding]):
+    """Findings in the order they were made."""
+
+    def error(self, text: str, advice: str = "", about: About = "request") -> None:
+        """Add what makes the request impossible."""
+        self.append(Finding(level="error", text=text, advice=advice, about=about))
+
+    def warning(self, text: str, advice: str = "", about: About = "request") -> None:
+        """Add what will be done otherwise than asked, or may disappoint."""
+        self.append(Finding(level="warning", text=text, advice=advice, about=about))
+
+    def note(self, text: str) -> None:
+        """Add what is good to know."""
+        self.append(Finding(level="note", text=text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The facts of a clip that the plan needs.
+
+    Attributes:
+        label: What to call it: its path, or `reference 1`.
+        height: Pixels.
+        width: Pixels.
+        num_frames: Frames; what was read, where a file was not read to its end.
+        fps: Frames per second.
+        is_lines: Whether it is black and white, as an edge control is.
+    """
+
+    label: str
+    height: int
+    width: int
+    num_frames: int
+    fps: float
+    is_lines: bool = False
+
+    @classmethod
+    def of(cls, clip: Clip, label: str) -> Source:
+        """Read the facts off a clip."""
+        return cls(
+            label=label,
+            height=clip.height,
+            width=clip.width,
+            num_frames=clip.num_frames,
+            fps=clip.fps,
+            is_lines=is_lines(clip),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceRequest:
+    """A reference as asked for; see `reference.Reference` for the dials.
+
+    Attributes:
+        source: The clip's facts.
+        control: The control to extract from it first, such as `canny`; None: it is used as it is.
+        masked: Whether an attention mask comes with it.
+    """
+
+    source: Source
+    control: str | None = None
+    strength: float = 1.0
+    attention_strength: float = 1.0
+    masked: bool = False
+    downscale: int | None = None
+    temporal_factor: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRequest:
+    """A picture that a frame of the result shall show.
+
+    Attributes:
+        label: What to call it.
+        frame: The frame it stands at; 0 is the first.
+        strength: How clean it stays, 0..1.
+    """
+
+    label: str
+    frame: int
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for; None leaves the choice to the plan.
+
+    Attributes:
+        prompt: What the result shall show.
+        model: `tiny`, or a model folder.
+        negative_prompt: What to move away from, where the guidance scale is not 1.
+        adapters: Names or paths, each with its weight.
+        references: Control clips.
+        images: Pictures at frames.
+        size: Height and width in pixels.
+        num_frames: Frames of the result.
+        fps: Frames per second.
+        seed: Seed of the noise.
+        guidance_scale: 1 for none.
+    """
+
+    prompt: str
+    model: str = "tiny"
+    negative_prompt: str = ""
+    adapters: tuple[tuple[str, float], ...] = ()
+    references: tuple[ReferenceRequest, ...] = ()
+    images: tuple[ImageRequest, ...] = ()
+    size: tuple[int, int] | None = None
+    num_frames: int | None = None
+    fps: float | None = None
+    seed: int = 0
+    guidance_scale: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedAdapter:
+    """An adapter to attach."""
+
+    name: str
+    path: str
+    weight: float
+    control: str | None
+    base: str | None
+    rank: int
+    downscale: int
+    downscale_source: str
+    temporal_factor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedReference:
+    """A reference as the model will be given it."""
+
+    label: str
+    control: str | None
+    is_lines: bool
+    strength: float
+    attention_strength: float
+    masked: bool
+    downscale: int
+    temporal_factor: int
+    num_frames: int
+    height: int
+    width: int
+    grid: LatentGrid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that will be done, in numbers; see `Request` for what is asked."""
+
+    model: str
+    model_path: str
+    prompt: str
+    negative_prompt: str
+    height: int
+    width: int
+    num_frames: int
+    fps: float
+    seed: int
+    guidance_scale: float
+    sigmas: tuple[float, ...]
+    grid: LatentGrid
+    has_audio: bool
+    adapters: tuple[PlannedAdapter, ...]
+    references: tuple[PlannedReference, ...]
+    images: tuple[ImageRequest, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def num_target_tokens(self) -> int:
+        """Tokens of the result."""
+        return self.grid.num_tokens
+
+    @property
+    def num_reference_tokens(self) -> int:
+        """Tokens appended for references and pictures after the first frame."""
+        images = sum(image.frame > 0 for image in self.images) * self.grid.height * self.grid.width
+        return sum(reference.grid.num_tokens for reference in self.references) + images
+
+    def check(self) -> None:
+        """Refuse a request that cannot be met.
+
+        Raises:
+            AdapterError: If the first error found is about an adapter.
+            RequestError: If it is about anything else.
+        """
+        for finding in self.findings:
+            if finding.level == "error":
+                raise (AdapterError if finding.about == "adapter" else RequestError)(str(finding))
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as values that JSON knows, with the token counts."""
+        counts = {
+            "num_target_tokens": self.num_target_tokens,
+            "num_reference_tokens": self.num_reference_tokens,
+        }
+        return dataclasses.asdict(self) | counts

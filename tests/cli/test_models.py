@@ -1,0 +1,30 @@
+"""cli: models list."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from iclora.checkpoints import folder
+from iclora.cli import app
+
+
+def listed() -> str:
+    result = CliRunner().invoke(app, ["models", "list"])
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_the_embedded_model_and_its_adapters(
+    micro_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "TINY", shutil.copytree(micro_model, tmp_path / "tiny"))
+    shown = listed()
+    assert "64x64, 9 frames at 16 per second, 8 steps, without audio" in shown
+    assert "adapters: canny" in shown and "licence Apache-2.0" in shown
+
+
+def test_a_model_that_is_not_in_the_tree_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "TINY", tmp_path / "none")
+    assert "tiny  not here: There is no model 'tiny'" in listed()

@@ -1,0 +1,37 @@
+"""cli.present: what is shown, and the JSON beside a result."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iclora.cli import present
+from iclora.errors import OutputError
+from iclora.plan import Finding
+
+
+def test_findings_are_said_errors_first(capsys: pytest.CaptureFixture[str]) -> None:
+    note = Finding(level="note", text="A [note].")
+    error = Finding(level="error", text="An error.", advice="Mend it.")
+    present.say_findings((note, error))
+    assert capsys.readouterr().err.splitlines() == ["  error: An error. Mend it.", "   note: A [note]."]
+
+
+def test_bars_take_each_kind_of_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with present.bars() as report:
+        report("reading", 1, None)
+        present.steps_of(report, "sampling")(8, 8)
+    shown = capsys.readouterr().err
+    assert "reading" in shown and "sampling" in shown and "8/8" in shown
+
+
+def test_the_sidecar_stands_beside_the_result(tmp_path: Path) -> None:
+    path = present.write_sidecar(tmp_path / "a.mp4", {"prompt": "añ"})
+    assert path == tmp_path / "a.mp4.json"
+    assert json.loads(path.read_text(encoding="utf-8")) == {"prompt": "añ"}
+
+
+def test_a_folder_in_the_sidecars_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4.json").mkdir()
+    with pytest.raises(OutputError, match="is a folder, but the notes on the result go there"):
+        present.check_outputs(str(tmp_path / "a.mp4"), overwrite=True)

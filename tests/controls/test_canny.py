@@ -1,0 +1,103 @@
+"""controls.canny: lines where steps are, thresholds of the whole clip, one thickness."""
+
+import numpy as np
+import pytest
+
+from iclora.clip import Audio, Clip
+from iclora.controls import CONTROLS, canny
+from iclora.errors import RequestError
+
+
+def step_frame(level: int, *, size: int = 16, column: int = 8) -> np.ndarray:
+    """Black left of `column`, grey `level` from it on: the 3x3 Sobel measures 4 * level at the step."""
+    frame = np.zeros((size, size, 3), np.uint8)
+    frame[:, column:] = level
+    return frame
+
+
+def clip_of(*frames: np.ndarray) -> Clip:
+    return Clip(frames=np.stack(frames), fps=24.0)
+
+
+def test_table_names_canny() -> None:
+    assert CONTROLS["canny"] is canny
+
+
+def test_step_becomes_one_column_of_white_beside_it() -> None:
+    lines = canny(clip_of(step_frame(200)), blur=0.0).frames[0]
+    assert np.unique(lines).tolist() == [0, 255]
+    assert (lines[..., 0] == lines[..., 1]).all() and (lines[..., 0] == lines[..., 2]).all()
+    columns = np.flatnonzero(lines[..., 0].any(axis=0))
+    assert columns.size == 1 and columns[0] in (7, 8)
+    assert (lines[:, columns[0], 0] == 255).all()
+
+
+@pytest.mark.parametrize(("high", "num_lines"), [(39.0, 1), (41.0, 0)])
+def test_thresholds_are_sobel_magnitudes(high: float, num_lines: int) -> None:
+    """A step of 10 grey levels measures 40."""
+    lines = canny(clip_of(step_frame(10)), blur=0.0, low=high, high=high)
+    assert int(lines.frames[0, 5, :, 0].sum()) == 255 * num_lines
+
+
+def test_low_keeps_what_joins_a_strong_line() -> None:
+    """The step fades downwards from 400 by 20 a row."""
+    frame = step_frame(100)
+    frame[:, 8:] -= (5 * np.arange(16, dtype=np.uint8))[:, None, None]
+    both = canny(clip_of(frame), blur=0.0, low=50.0, high=300.0).frames[0, :, 7:9, 0].any(axis=1)
+    strong_only = canny(clip_of(frame), blur=0.0, low=300.0, high=300.0).frames[0, :, 7:9, 0].any(axis=1)
+    assert both.all()
+    assert strong_only[:5].all() and not strong_only[6:].any()
+
+
+def test_automatic_thresholds_come_from_the_whole_clip() -> None:
+    """A step that stands out alone is weak beside a frame of strong texture; and no frame flickers."""
+    texture = np.repeat(np.random.default_rng(0).integers(0, 256, (16, 16, 1), np.uint8), 3, axis=2)
+    weak = step_frame(50)
+    assert canny(clip_of(weak), blur=0.0).frames.any()
+    lines = canny(clip_of(texture, weak), blur=0.0).frames
+    assert lines[0].any() and not lines[1].any()
+
+
+def test_flat_grainy_clip_has_no_lines() -> None:
+    grain = np.random.default_rng(0).integers(126, 131, (3, 32, 32, 1), np.uint8).repeat(3, axis=3)
+    assert not canny(Clip(frames=grain, fps=24.0)).frames.any()
+
+
+def test_given_low_above_the_automatic_high_is_met() -> None:
+    assert not canny(clip_of(step_frame(100)), blur=0.0, low=500.0).frames.any()
+
+
+@pytest.mark.parametrize("size", [16, 64])
+@pytest.mark.parametrize("thickness", [1, 3, 5])
+def test_thickness_in_pixels_whatever_the_size(size: int, thickness: int) -> None:
+    lines = canny(clip_of(step_frame(200, size=size, column=size // 2)), thickness=thickness).frames[0]
+    assert ((lines[..., 0] > 0).sum(axis=1) == thickness).all()
+
+
+def test_rate_sound_and_input_are_kept() -> None:
+    audio = Audio(samples=np.zeros((1, 10), np.float32), sample_rate=16000)
+    clip = Clip(frames=step_frame(200)[None], fps=12.5, audio=audio)
+    before = clip.frames.copy()
+    lines = canny(clip)
+    assert lines.fps == 12.5 and lines.audio is audio
+    assert np.array_equal(clip.frames, before)
+
+
+def test_progress_counts_every_frame() -> None:
+    seen: list[tuple[int, int | None]] = []
+    canny(clip_of(step_frame(9), step_frame(9)), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"blur": -1.0}, "The blur is -1.0 pixels; it must be 0"),
+        ({"thickness": 0}, "The line thickness is 0 pixels; it must be 1 or more"),
+        ({"low": -5.0}, "The threshold 'low' is -5.0; give 0 or more"),
+        ({"low": 9.0, "high": 5.0}, r"The threshold 'low' \(9.0\) is above 'high' \(5.0\)"),
+    ],
+)
+def test_numbers_out_of_range_are_named(options: dict, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        canny(clip_of(step_frame(9)), **options)

@@ -1,0 +1,111 @@
+"""pipeline.run: the whole way with a random model; what must be equal, what must differ."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import iclora
+from iclora import controls
+from iclora.errors import AdapterError, RequestError
+from iclora.pipeline import Image, Pipeline, load, load_planned
+from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
+from iclora.reference import Reference
+from tests.micro import moving_square
+
+
+@pytest.fixture(scope="module")
+def pipe(micro_model: Path) -> Pipeline:
+    return load(micro_model, adapters=["canny"])
+
+
+@pytest.fixture(scope="module")
+def lines() -> iclora.Clip:
+    return controls.canny(moving_square(height=64, width=64))
+
+
+def test_the_same_seed_gives_the_same_bytes(pipe: Pipeline, lines: iclora.Clip) -> None:
+    first, again = (pipe.generate("a red ball", references=[Reference(clip=lines)], seed=3) for _ in range(2))
+    other = pipe.generate("a red ball", references=[Reference(clip=lines)], seed=4)
+    assert first.clip.frames.shape == (9, 64, 64, 3) and first.clip.fps == 16.0
+    assert np.array_equal(first.clip.frames, again.clip.frames)
+    assert not np.array_equal(first.clip.frames, other.clip.frames)
+    assert np.array_equal(first.references[0].frames, lines.frames)
+
+
+def test_every_dial_changes_the_result(pipe: Pipeline, lines: iclora.Clip) -> None:
+    def frames(**dials: object) -> np.ndarray:
+        return pipe.generate("a ball", references=[Reference(clip=lines, **dials)]).clip.frames
+
+    mask = np.zeros((64, 64), np.float32)
+    mask[:, :32] = 1
+    results = [
+        frames(),
+        frames(attention_strength=0.5),
+        frames(attention_mask=mask),
+        frames(strength=0.5),
+        frames(downscale=1),
+        pipe.generate("a box", references=[Reference(clip=lines)]).clip.frames,
+        pipe.generate("a ball").clip.frames,
+    ]
+    for index, one in enumerate(results):
+        assert not any(np.array_equal(one, other) for other in results[:index]), index
+
+
+def test_attention_strength_0_is_no_reference(pipe: Pipeline, lines: iclora.Clip) -> None:
+    unseen = pipe.generate("a ball", references=[Reference(clip=lines, attention_strength=0.0)], seed=5)
+    without = pipe.generate("a ball", seed=5)
+    assert np.array_equal(unseen.clip.frames, without.clip.frames)
+
+
+def test_the_adapter_and_its_weight_matter(micro_model: Path, pipe: Pipeline) -> None:
+    none = load(str(micro_model)).generate("a ball").clip.frames
+    zero = load(micro_model, adapters=[("canny", 0.0)])
+    assert zero.adapters[0][1] == 0.0
+    assert np.array_equal(zero.generate("a ball").clip.frames, none)
+    assert not np.array_equal(pipe.generate("a ball").clip.frames, none)
+
+
+def test_progress_is_told(pipe: Pipeline, lines: iclora.Clip) -> None:
+    seen: list[tuple[str, int, int | None]] = []
+    pipe.generate(
+        "a ball",
+        references=[Reference(clip=lines)],
+        progress=lambda what, done, total: seen.append((what, done, total)),
+    )
+    assert seen[:3] == [("encoding", 0, 1), ("encoding", 1, 1), ("sampling", 0, 8)]
+    assert seen[-3:] == [("sampling", 8, 8), ("decoding", 0, 1), ("decoding", 1, 1)]
+
+
+def test_images_guidance_and_negative_prompt(micro_model: Path, pipe: Pipeline) -> None:
+    picture = moving_square(num_frames=1)
+
+    def frames(*at: int, guidance: float = 1.0, negative: str = "") -> np.ndarray:
+        request = Request(
+            prompt="a ball",
+            model=str(micro_model),
+            negative_prompt=negative,
+            images=tuple(ImageRequest(label="a.png", frame=frame) for frame in at),
+            guidance_scale=guidance,
+        )
+        images = [Image(clip=picture, frame=frame) for frame in at]
+        return load_planned(make_plan(request)).run(make_plan(request), images=images).clip.frames
+
+    results = [frames(), frames(0), frames(8), frames(0, 8), frames(guidance=3.0)]
+    results.append(frames(guidance=3.0, negative="a box"))
+    for index, one in enumerate(results):
+        assert not any(np.array_equal(one, other) for other in results[:index]), index
+
+
+def test_a_plan_and_what_is_given_must_match(micro_model: Path, pipe: Pipeline, lines: iclora.Clip) -> None:
+    reference = ReferenceRequest(source=Source.of(lines, "a"))
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(reference,)))
+    with pytest.raises(RequestError, match="The plan has 1 references, but 0 were given"):
+        pipe.run(plan)
+
+
+def test_errors_come_before_anything_is_loaded(micro_model: Path, pipe: Pipeline) -> None:
+    with pytest.raises(AdapterError, match="There is no adapter 'depth'"):
+        load(micro_model, adapters=["depth"])
+    with pytest.raises(RequestError, match="0 frames are no clip"):
+        pipe.generate("a ball", num_frames=0)

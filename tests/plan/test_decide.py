@@ -1,0 +1,241 @@
+"""plan.decide: what is chosen, changed, said and refused. The model: 64x64, 9 frames, 16 fps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iclora import adapters
+from iclora.errors import AdapterError, ModelError, RequestError
+from iclora.plan import ImageRequest, Plan, ReferenceRequest, Request, Source, make_plan
+from tests.micro import adapter_metadata, random_layers
+
+
+def source(**changes: Any) -> Source:
+    facts: dict[str, Any] = {"label": "in.mp4", "height": 64, "width": 64, "num_frames": 9, "fps": 16.0}
+    return Source(**(facts | changes))
+
+
+def canny_of(**changes: Any) -> ReferenceRequest:
+    return ReferenceRequest(source=source(**changes), control="canny")
+
+
+def said(plan: Plan, level: str) -> list[str]:
+    return [str(finding) for finding in plan.findings if finding.level == level]
+
+
+def test_nothing_asked_is_the_models_own(micro_model: Path) -> None:
+    plan = make_plan(Request(prompt="a red ball", model=str(micro_model)))
+    assert (plan.height, plan.width, plan.num_frames, plan.fps) == (64, 64, 9, 16.0)
+    assert plan.grid.shape == (2, 4, 4)
+    assert (plan.num_target_tokens, plan.num_reference_tokens) == (32, 0)
+    assert plan.sigmas[0] == 1.0 and len(plan.sigmas) == 9
+    assert said(plan, "note") == ["The model 'micro' has no audio of its own: a silent clip."]
+    plan.check()
+
+
+def test_a_control_brings_the_models_adapter_and_its_half_size(micro_model: Path) -> None:
+    plan = make_plan(Request(prompt="a ball", model=str(micro_model), references=(canny_of(),)))
+    assert [(adapter.name, adapter.weight, adapter.rank) for adapter in plan.adapters] == [("canny", 1.0, 2)]
+    reference = plan.references[0]
+    assert (reference.downscale, reference.height, reference.width, reference.num_frames) == (2, 32, 32, 9)
+    assert reference.grid.shape == (2, 2, 2) and plan.num_reference_tokens == 8
+    assert "No adapter was named; the model's own 'canny' is used." in said(plan, "note")
+
+
+def test_a_plan_is_json(micro_model: Path) -> None:
+    plan = make_plan(Request(prompt="a ball", model=str(micro_model), references=(canny_of(fps=30.0),)))
+    content = json.loads(json.dumps(plan.to_json()))
+    assert content["width"] == 64 and content["num_reference_tokens"] == 8
+    assert content["references"][0]["grid"] == {"frames": 2, "height": 2, "width": 2}
+
+
+@pytest.mark.parametrize(
+    ("size", "with_reference", "expected"),
+    [
+        ((70, 58), False, (64, 64)),
+        ((1, 1), False, (16, 16)),
+        ((72, 64), True, (64, 64)),
+        ((80, 64), True, (96, 64)),
+    ],
+)
+def test_sizes_are_snapped_and_said(
+    micro_model: Path, size: tuple[int, int], with_reference: bool, expected: tuple[int, int]
+) -> None:
+    """Multiples of 16; of 32 where a half-size reference must fit too."""
+    references = (canny_of(),) if with_reference else ()
+    plan = make_plan(Request(prompt="", model=str(micro_model), size=size, references=references))
+    assert (plan.height, plan.width) == expected
+    multiple = 32 if with_reference else 16
+    text = f"Size {size[1]}x{size[0]} becomes {expected[1]}x{expected[0]}"
+    assert said(plan, "warning") == [f"{text}: both sides must be multiples of {multiple}."]
+
+
+@pytest.mark.parametrize(("asked", "made"), [(9, 9), (12, 9), (13, 17), (1, 1), (2, 1)])
+def test_frames_are_snapped_and_said(micro_model: Path, asked: int, made: int) -> None:
+    plan = make_plan(Request(prompt="", model=str(micro_model), num_frames=asked))
+    assert plan.num_frames == made
+    text = f"{asked} frames become {made}: the model makes 8k+1 frames."
+    assert said(plan, "warning") == ([] if asked == made else [text])
+
+
+def test_the_first_reference_gives_the_aspect_ratio(micro_model: Path) -> None:
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(canny_of(height=90, width=360),)))
+    assert (plan.height, plan.width) == (32, 128)
+    assert "Size 128x32, from the aspect ratio of in.mp4 (360x90)." in said(plan, "note")
+
+
+@pytest.mark.parametrize(("fps", "expected"), [(18.0, 18.0), (30.0, 16.0), (5.0, 16.0)])
+def test_its_rate_is_followed_near_the_models(micro_model: Path, fps: float, expected: float) -> None:
+    plan = make_plan(
+        Request(prompt="", model=str(micro_model), references=(canny_of(fps=fps, num_frames=40),))
+    )
+    assert plan.fps == expected
+    changed = f"resampled from {fps:g} to 16 frames per second"
+    assert any(changed in text for text in said(plan, "note")) is (fps != expected)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "text"),
+    [
+        (40, "in.mp4: its first 0.562 seconds are used."),
+        (5, "in.mp4: its last frame is held for the last 4 frames."),
+        (1, "in.mp4: the still is repeated."),
+        (9, None),
+    ],
+)
+def test_length_is_matched_and_said(micro_model: Path, num_frames: int, text: str | None) -> None:
+    plan = make_plan(
+        Request(prompt="", model=str(micro_model), references=(canny_of(num_frames=num_frames),))
+    )
+    assert plan.num_frames == 9
+    assert [note for note in said(plan, "note") if note.startswith("in.mp4")] == (
+        [] if text is None else [text]
+    )
+
+
+def test_length_follows_a_short_clip(micro_model: Path) -> None:
+    """The larger counts are cut to the model's 9; a clip of 12 frames makes 9, not 17."""
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(canny_of(num_frames=12),)))
+    assert plan.num_frames == 9
+
+
+def test_cropping_is_said(micro_model: Path) -> None:
+    asked = Request(prompt="", model=str(micro_model), size=(64, 64), references=(canny_of(height=48),))
+    assert "in.mp4: its sides are cropped, 25% of the picture." in said(make_plan(asked), "note")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": (0, 64)}, "A size of 64x0 is no picture. Ask for 64x64."),
+        ({"num_frames": 0}, "0 frames are no clip. Ask for 9."),
+        ({"fps": 0.0}, "A frame rate of 0 is no rate. Ask for 16."),
+        ({"fps": float("nan")}, "A frame rate of nan is no rate"),
+        ({"size": (4096, 4096)}, "need 4096 times the 32 tokens the model was made for; at most 64 times"),
+        ({"seed": -1}, "The seed is -1; a whole number from 0"),
+        ({"guidance_scale": 0.5}, "The guidance scale is 0.5; a number from 1"),
+        ({"prompt": "many words " * 20}, r"The prompt has \d+ tokens; the model takes 16. Shorten it."),
+        (
+            {"images": (ImageRequest(label="a.png", frame=9),)},
+            "a.png is to stand at frame 9; there are frames 0 to 8",
+        ),
+        (
+            {"images": (ImageRequest(label="a.png", frame=0, strength=2.0),)},
+            "a.png: the strength is 2; a number from",
+        ),
+        (
+            {"references": (ReferenceRequest(source=source(), strength=1.5),)},
+            "the strength is 1.5; a number from 0",
+        ),
+        (
+            {"references": (ReferenceRequest(source=source(), downscale=0),)},
+            "the downscale factor is 0; a whole",
+        ),
+        ({"adapters": (("canny", float("inf")),)}, "The adapter weight inf is not a number"),
+    ],
+)
+def test_what_cannot_be_met_is_an_error(micro_model: Path, changes: dict[str, Any], message: str) -> None:
+    plan = make_plan(Request(**({"prompt": "", "model": str(micro_model)} | changes)))
+    with pytest.raises(RequestError, match=message):
+        plan.check()
+
+
+def test_large_requests_are_warned_of(micro_model: Path) -> None:
+    plan = make_plan(Request(prompt="", model=str(micro_model), size=(128, 192)))
+    assert (
+        "need 6 times the 32 tokens the model was made for; quality may suffer." in said(plan, "warning")[0]
+    )
+    plan.check()
+
+
+def test_a_rate_far_from_the_models_is_warned_of(micro_model: Path) -> None:
+    plan = make_plan(Request(prompt="", model=str(micro_model), fps=60.0))
+    assert said(plan, "warning") == ["60 frames per second is far from the model's 16: motion may suffer."]
+
+
+def test_references_without_an_adapter_are_warned_of(micro_model: Path) -> None:
+    plan = make_plan(
+        Request(prompt="", model=str(micro_model), references=(ReferenceRequest(source=source()),))
+    )
+    assert plan.references[0].downscale == 1
+    assert "There are references but no adapter" in said(plan, "warning")[0]
+
+
+def test_a_film_where_lines_are_expected_is_warned_of(micro_model: Path) -> None:
+    asked = Request(
+        prompt="",
+        model=str(micro_model),
+        adapters=(("canny", 1.0),),
+        references=(ReferenceRequest(source=source()),),
+    )
+    assert "For its edges use --control canny=in.mp4." in said(make_plan(asked), "warning")[0]
+
+
+def test_a_downscale_other_than_the_adapters_is_warned_of(micro_model: Path) -> None:
+    reference = ReferenceRequest(source=source(is_lines=True), downscale=1)
+    plan = make_plan(
+        Request(prompt="", model=str(micro_model), adapters=(("canny", 1.0),), references=(reference,))
+    )
+    assert plan.references[0].downscale == 1
+    assert said(plan, "warning") == ["in.mp4: downscale factor 1 as asked, but the adapter learned 2."]
+
+
+def test_adapters_that_disagree_need_a_word(micro_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "third.safetensors"
+    adapters.write(file, random_layers(micro_model), adapter_metadata(downscale=3))
+    asked = Request(
+        prompt="",
+        model=str(micro_model),
+        adapters=(("canny", 1.0), (str(file), 1.0)),
+        references=(ReferenceRequest(source=source(is_lines=True)),),
+    )
+    with pytest.raises(AdapterError, match="different values of the downscale factor: 2 or 3"):
+        make_plan(asked).check()
+
+
+def test_an_adapter_that_does_not_say_its_factor_is_warned_of(micro_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "quiet-ref0.5.safetensors"
+    adapters.write(file, random_layers(micro_model), {})
+    plan = make_plan(Request(prompt="", model=str(micro_model), adapters=((str(file), 1.0),)))
+    assert plan.adapters[0].downscale == 2
+    assert "2 is taken, from the file name." in said(plan, "warning")[0]
+
+
+def test_an_adapter_for_another_base_is_refused(micro_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "other.safetensors"
+    adapters.write(file, random_layers(micro_model), adapter_metadata(base="ltx-2.3"))
+    plan = make_plan(Request(prompt="", model=str(micro_model), adapters=((str(file), 1.0),)))
+    with pytest.raises(AdapterError, match="was trained on the base 'ltx-2.3', but this model is 'micro'"):
+        plan.check()
+
+
+def test_an_unknown_adapter_names_those_there_are(micro_model: Path) -> None:
+    with pytest.raises(AdapterError, match=r"There is no adapter 'depth'.*the model's own \(canny\)"):
+        make_plan(Request(prompt="", model=str(micro_model), adapters=(("depth", 1.0),)))
+
+
+def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="There is no model"):
+        make_plan(Request(prompt="", model=str(tmp_path / "none")))

@@ -1,0 +1,65 @@
+"""plan.facts: read from configs and headers, whatever is wrong with them said."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from iclora import adapters
+from iclora.errors import AdapterError, ModelError
+from iclora.geometry import LatentFactors
+from iclora.plan import adapter_facts, model_facts, num_prompt_tokens
+from tests.micro import random_layers
+
+
+def test_model_facts(micro_model: Path) -> None:
+    facts = model_facts(str(micro_model))
+    assert facts.recipe.name == "micro" and facts.path == micro_model
+    assert facts.factors == LatentFactors(time=8, height=16, width=16)
+    assert facts.grid.shape == (2, 4, 4)
+    assert list(facts.adapters) == ["canny"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "is not JSON"), ("[]", "holds no settings"), (None, "cannot be read")]
+)
+def test_a_damaged_config_is_named(micro_model: Path, tmp_path: Path, text: str | None, message: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(micro_model, folder)
+    config = folder / "vae" / "config.json"
+    config.unlink()
+    if text is not None:
+        config.write_text(text)
+    with pytest.raises(ModelError, match=message):
+        model_facts(str(folder))
+
+
+def test_a_missing_tokenizer_is_named(micro_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(micro_model, folder, ignore=shutil.ignore_patterns("tokenizer"))
+    with pytest.raises(ModelError, match="The tokenizer in .* cannot be read"):
+        num_prompt_tokens(model_facts(str(folder)), "a ball")
+
+
+def test_prompt_tokens_are_counted_with_the_first(micro_model: Path) -> None:
+    facts = model_facts(str(micro_model))
+    assert num_prompt_tokens(facts, "") == 1
+    assert num_prompt_tokens(facts, " a red ball ") == 4
+
+
+def test_adapter_facts(micro_model: Path) -> None:
+    facts = adapter_facts(model_facts(str(micro_model)), "canny")
+    assert (facts.outline.control, facts.outline.base, facts.outline.downscale) == ("canny", "micro", 2)
+    assert facts.misfit == ""
+
+
+def test_layers_of_another_size_do_not_fit(micro_model: Path, tmp_path: Path) -> None:
+    name, layer = next(iter(random_layers(micro_model).items()))
+    wide = adapters.LowRank(down=layer.down.repeat(1, 2), up=layer.up)
+    file = adapters.write(tmp_path / "wide.safetensors", {name: wide}, {})
+    assert "does not fit this model" in adapter_facts(model_facts(str(micro_model)), str(file)).misfit
+
+
+def test_a_missing_adapter_is_named(micro_model: Path) -> None:
+    with pytest.raises(AdapterError, match="There is no adapter 'x.safetensors'"):
+        adapter_facts(model_facts(str(micro_model)), "x.safetensors")
