@@ -6,10 +6,12 @@ output folder.
 """
 
 import argparse
+import base64
 import html
 import importlib.util
 import json
 import shutil
+import string
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +27,10 @@ from iclora.errors import IcloraError, OutputError
 
 SEED = 7
 NOTE = "made-by-demo.json"
+PICTURE_BYTES = 500_000
+"""The picture for a README is smaller than that."""
+PICTURE_HEIGHTS = (112, 96, 80, 64, 48)
+"""Heights of its frames in pixels, the first that makes it small enough is taken."""
 Run = Callable[[Sequence[str]], str]
 
 
@@ -43,6 +49,10 @@ class Shot:
     title: str
     source: Path
     prompt: str
+
+
+Made = Sequence[tuple[Shot, dict[str, Any]]]
+"""Clips with their scores, `with` and `without`, and their `plan`."""
 
 
 def files_of(name: str) -> dict[str, str]:
@@ -77,7 +87,12 @@ def claim(folder: Path) -> None:
     except OSError as error:
         raise OutputError(f"Cannot make the folder {folder} ({error.strerror}); name another.") from error
     note = folder / NOTE
-    made = json.loads(note.read_text()) if note.exists() else []
+    try:
+        made = json.loads(note.read_text()) if note.exists() else []
+    except ValueError as error:
+        raise OutputError(
+            f"{note} was not made by this demo; move it away or name another --output."
+        ) from error
     foreign = [name for name in own_files() if (folder / name).exists() and name not in [*made, NOTE]]
     if foreign:
         raise OutputError(
@@ -157,20 +172,13 @@ def make(shot: Shot, folder: Path, run: Run, options: Sequence[str]) -> dict[str
     place = ["--size", f"{plan['width']}x{plan['height']}", "--frames", str(plan["num_frames"])]
     place += ["--fps", str(plan["fps"])]
     run(["generate", *common, *place, "-o", paths["without"]])
-    run(["control", "canny", str(shot.source), *place, "--overwrite", "-o", paths["control"]])
+    dials = plan["references"][0]["dials"].items()
+    drawn = [word for name, value in dials for word in (f"--{name}", str(value))]
+    run(["control", "canny", str(shot.source), *place, *drawn, "--overwrite", "-o", paths["control"]])
     scores = {}
     for what, video in (("with", paths["result"]), ("without", paths["without"])):
-        words = [
-            "evaluate",
-            "--control",
-            "canny",
-            "--reference",
-            paths["control"],
-            "--video",
-            video,
-            "--json",
-        ]
-        scores[what] = json.loads(run(words))["f1"]
+        words = ["evaluate", "--control", "canny", "--reference", paths["control"], "--video", video]
+        scores[what] = json.loads(run([*words, "--json"]))["f1"]
     show(shot, folder, plan)
     return {**scores, "plan": plan}
 
@@ -183,52 +191,113 @@ def show(shot: Shot, folder: Path, plan: dict[str, Any]) -> None:
         folder: The output folder.
         plan: The plan of its result.
     """
-    names = files_of(shot.name)
-    source = media.read(shot.source, fps=plan["fps"], max_frames=plan["num_frames"])
-    source = media.resample(source, fps=plan["fps"], num_frames=plan["num_frames"])
-    clips = [
-        media.resize(source, plan["height"], plan["width"]),
-        media.read(folder / names["control"]),
-        media.read(folder / names["result"]),
-        media.read(folder / names["without"]),
-    ]
-    labels = ["source", "control", "result", "no reference"]
+    names, clips = files_of(shot.name), clips_of(shot, folder, plan)
+    labels = ["source", "control", "result", "same seed, no reference"]
     media.save(media.side_by_side(clips[:3], labels=labels[:3]), folder / names["beside"], overwrite=True)
     sheet = media.contact_sheet(clips, labels=labels, num_columns=6, height=128)
     media.save_image(np.ascontiguousarray(sheet), folder / names["sheet"], overwrite=True)
 
 
-def page(made: Sequence[tuple[Shot, dict[str, Any]]]) -> str:
-    """The page that shows everything: one HTML text that needs nothing but the files beside it."""
-    sections = []
-    for shot, figures in made:
-        names = files_of(shot.name)
-        links = {
-            "result": names["result"],
-            "its plan": f"{names['result']}.json",
-            "without reference": names["without"],
-            "control": names["control"],
-        }
-        sections += [
+def clips_of(shot: Shot, folder: Path, plan: dict[str, Any]) -> list[Clip]:
+    """Read source, control, result and the result without reference, all of one size and length."""
+    source = media.read(shot.source, fps=plan["fps"], max_frames=plan["num_frames"])
+    source = media.resample(source, fps=plan["fps"], num_frames=plan["num_frames"])
+    made = [media.read(folder / files_of(shot.name)[what]) for what in ("control", "result", "without")]
+    return [media.resize(source, plan["height"], plan["width"]), *made]
+
+
+def readme_picture(made: Made, folder: Path, path: Path) -> None:
+    """Write one small picture of everything: for each clip a few moments of source, control and result.
+
+    Args:
+        made: The clips and their figures.
+        folder: The output folder.
+        path: Where to, a `.png`; replaced if it is there.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    for height in PICTURE_HEIGHTS:
+        sheets = []
+        for shot, figures in made:
+            labels = [shot.title.lower(), "its edges", shot.prompt]
+            clips = clips_of(shot, folder, figures["plan"])[:3]
+            sheets.append(media.contact_sheet(clips, labels=labels, num_columns=4, height=height))
+        gap = np.full((sheets[0].shape[0], 12, 3), 16, np.uint8)
+        parts = [part for sheet in sheets for part in (gap, sheet)]
+        picture = np.concatenate(parts[1:], axis=1)
+        media.save_image(np.ascontiguousarray(picture), path, overwrite=True)
+        if path.stat().st_size < PICTURE_BYTES:
+            return
+
+
+def in_words(figures: dict[str, Any]) -> str:
+    """Say what the two scores of a clip mean."""
+    followed, without = figures["with"], figures["without"]
+    if followed >= 1.5 * max(without, 0.01):
+        times = followed / max(without, 0.01)
+        return f"It follows: its edges agree with the control {times:.1f} times as well as without it."
+    if followed > without + 0.02:
+        return "It follows a little: its edges agree with the control somewhat better than without it."
+    return "It does not follow the control here: without it the edges agree as well."
+
+
+def page(made: Made, folder: Path) -> str:
+    """The page that shows everything: one HTML text with its videos and pictures inside.
+
+    Args:
+        made: The clips and their figures.
+        folder: The output folder, where their files lie.
+
+    Returns:
+        HTML.
+    """
+    articles = [article(shot, figures, folder) for shot, figures in made]
+    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    return string.Template(template).substitute(articles="\n".join(articles))
+
+
+def article(shot: Shot, figures: dict[str, Any], folder: Path) -> str:
+    """The part of the page about one clip."""
+    names = files_of(shot.name)
+    links = {
+        "result": names["result"],
+        "its plan": f"{names['result']}.json",
+        "without reference": names["without"],
+        "control": names["control"],
+    }
+    bars = [
+        f"<span>{text}</span><span class='bar'>"
+        f"<i class='{what}' style='width:{100 * figures[what]:.0f}%'></i></span><b>{figures[what]:.2f}</b>"
+        for what, text in (("with", "with the control"), ("without", "without it"))
+    ]
+    beside = inlined(folder / names["beside"], "video/mp4")
+    sheet = inlined(folder / names["sheet"], "image/png")
+    places = " ".join(f"<a href='{file}'>{text}</a>" for text, file in links.items())
+    return "\n".join(
+        [
+            f"<article id='{shot.name}'><section>",
             f"<h2>{html.escape(shot.title)}</h2>",
-            f"<p>Prompt: <q>{html.escape(shot.prompt)}</q>. Edge F1 with the control "
-            f"<b>{figures['with']:.2f}</b>, same seed without <b>{figures['without']:.2f}</b>.</p>",
-            f"<video src='{names['beside']}' autoplay loop muted playsinline controls></video>",
-            f"<img src='{names['sheet']}' alt='source, control, result, no reference'>",
-            "<p>" + " ".join(f"<a href='{file}'>{text}</a>" for text, file in links.items()) + "</p>",
+            f"<p>Prompt: <q>{html.escape(shot.prompt)}</q></p>",
+            f"<video src='{beside}' autoplay loop muted playsinline></video>",
+            f"<div class='scores'>{''.join(bars)}</div>",
+            f"<p>{in_words(figures)}</p>",
+            f"<p class='links'>{places}</p>",
+            "</section><section>",
+            f"<img src='{sheet}' alt='source, control, result, and the same seed without reference'>",
+            "</section></article>",
         ]
-    return (
-        "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>\n"
-        "<title>iclora demo</title>\n"
-        "<style>body{font:16px/1.5 sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}"
-        "video,img{max-width:100%;display:block;margin:.5rem 0}</style>\n"
-        "<h1>iclora demo</h1>\n<p>Source, its edges, and what the model made along them.</p>\n"
-        + "\n".join(sections)
-        + "\n</html>\n"
     )
 
 
-def demo(folder: Path, *, run: Run, options: Sequence[str], size: int, num_frames: int) -> None:
+def inlined(path: Path, kind: str) -> str:
+    """A file as an address that holds all of it."""
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def demo(
+    folder: Path, *, run: Run, options: Sequence[str], size: int, num_frames: int, picture: Path | None = None
+) -> None:
     """Make everything.
 
     Args:
@@ -237,6 +306,7 @@ def demo(folder: Path, *, run: Run, options: Sequence[str], size: int, num_frame
         options: Words for every `iclora generate`.
         size: Size of the rendered clip in pixels.
         num_frames: Frames of the rendered clip.
+        picture: Where to leave a small picture of everything too; None for nowhere.
     """
     claim(folder)
     world = rendered(folder, size=size, num_frames=num_frames)
@@ -255,7 +325,9 @@ def demo(folder: Path, *, run: Run, options: Sequence[str], size: int, num_frame
         ),
     ]
     made = [(shot, make(shot, folder, run, options)) for shot in shots]
-    (folder / "index.html").write_text(page(made), encoding="utf-8")
+    (folder / "index.html").write_text(page(made, folder), encoding="utf-8")
+    if picture is not None:
+        readme_picture(made, folder, picture)
     for shot, figures in made:
         print(
             f"{shot.name}: edge F1 {figures['with']:.2f} with the control, {figures['without']:.2f} without"
@@ -272,10 +344,19 @@ def main(arguments: Sequence[str] | None = None, *, run: Run = run_iclora) -> in
     parser.add_argument("--model", default="tiny", help="tiny, or a model folder")
     parser.add_argument("--size", type=int, default=256, help="size of the rendered clip in pixels")
     parser.add_argument("--frames", type=int, default=33, help="frames of the rendered clip")
+    parser.add_argument(
+        "--readme-picture", type=Path, metavar="PATH", help="also leave a small .png of everything there"
+    )
     given = parser.parse_args(arguments)
     try:
-        options = ["--model", given.model]
-        demo(given.output, run=run, options=options, size=given.size, num_frames=given.frames)
+        demo(
+            given.output,
+            run=run,
+            options=["--model", given.model],
+            size=given.size,
+            num_frames=given.frames,
+            picture=given.readme_picture,
+        )
     except IcloraError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """A model folder small enough to run in a moment, with an adapter of its own, and a film to control it by."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,9 +32,19 @@ def random_layers(folder: Path, *, rank: int = 2) -> dict[str, adapters.LowRank]
     }
 
 
-def adapter_metadata(*, base: str = "micro", downscale: int = 2) -> dict[str, str]:
+def adapter_metadata(
+    *, base: str = "micro", downscale: int = 2, config: dict[str, Any] | None = None
+) -> dict[str, str]:
     """Metadata of a canny adapter."""
-    return adapters.describe(downscale=downscale, temporal_factor=1, control="canny", base=base, version="1")
+    return adapters.describe(
+        downscale=downscale, temporal_factor=1, control="canny", base=base, version="1", config=config
+    )
+
+
+def save_thick(model: Path, path: Path, **dials: Any) -> Path:
+    """Write an adapter for a model that was trained on lines drawn with dials (3 px thick if none)."""
+    metadata = adapter_metadata(config={"control": dials or {"thickness": 3}})
+    return adapters.write(path, random_layers(model), metadata)
 
 
 def save_micro(folder: Path) -> Path:

@@ -1,5 +1,7 @@
 """Pair weights against the plain formula."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -64,12 +66,14 @@ def test_gradients_are_those_of_the_plain_formula(layout: Layout) -> None:
         torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
 
 
-def test_half_precision_keeps_the_logarithm() -> None:
-    pairs = PairWeights(num_target=2, num_open=2, isolated=(2,), weights=torch.tensor([[0.3, 0.001]]))
+@pytest.mark.parametrize("weight", [0.3, 0.03, 0.0007, 1e-5])
+def test_half_precision_keeps_the_logarithm(weight: float) -> None:
+    pairs = PairWeights(num_target=2, num_open=2, isolated=(2,), weights=torch.tensor([[weight, 0.001]]))
     query, key, value = (torch.zeros(1, 2, 4, 8, dtype=torch.bfloat16) for _ in range(3))
     value[:, :, 2] = 1
     mixed = attend(query, key, value, pairs)
-    torch.testing.assert_close(mixed[0, 0, 0, 0].float(), torch.tensor(0.3 / 2.301), rtol=4e-3, atol=0)
+    expected = torch.tensor(weight / (2.001 + weight))
+    torch.testing.assert_close(mixed[0, 0, 0, 0].float(), expected, rtol=4e-3, atol=0)
 
 
 def test_a_pair_of_weight_0_does_not_exist() -> None:
@@ -81,6 +85,24 @@ def test_a_pair_of_weight_0_does_not_exist() -> None:
     assert torch.equal(before[:, :, 0], after[:, :, 0])
     assert torch.equal(before[:, :, 2], after[:, :, 2])
     assert torch.equal(after[:, :, 1], value[:, :, 1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_token_of_weight_0_inside_an_item_is_absent_for_the_target(dtype: torch.dtype) -> None:
+    weights = torch.tensor([[0.4, 0.0, 1.0, 0.0]])
+    pairs = PairWeights(num_target=3, num_open=3, isolated=(4,), weights=weights)
+    query, key, value = (tensor.to(dtype) for tensor in inputs(1, 7))
+    before = attend(query, key, value, pairs)[:, :, :3]
+    hidden = [4, 6]
+    other_key, other_value = key.clone(), value.clone()
+    other_key[:, :, hidden] *= -7
+    other_value[:, :, hidden] = 1000
+    assert torch.equal(attend(query, other_key, other_value, pairs)[:, :, :3], before)
+    kept = [0, 1, 2, 3, 5]
+    fewer = replace(pairs, isolated=(2,), weights=weights[:, [0, 2]])
+    absent = attend(query[:, :, kept], key[:, :, kept], value[:, :, kept], fewer)[:, :, :3]
+    error = 1e-6 if dtype == torch.float32 else 1e-2
+    torch.testing.assert_close(before, absent, rtol=error, atol=error)
 
 
 @pytest.mark.parametrize("isolate", [None, False])
@@ -105,3 +127,4 @@ def test_items_from_the_first_weighted_one_are_isolated() -> None:
 def test_isolation_can_be_asked_for() -> None:
     assert blocks(True, 1.0, 1.0) == [[1, 1, 1], [1, 1, 0], [1, 0, 1]]
     assert blocks(False, 0.5, 1.0) == [[1, 0.5, 1], [0.5, 1, 1], [1, 1, 1]]
+    assert blocks(False, 1.0, 0.5) == [[1, 1, 0.5], [1, 1, 1], [0.5, 1, 1]]

@@ -51,6 +51,12 @@ def test_samples_that_are_no_sound_are_refused(samples: np.ndarray) -> None:
         Audio(samples=samples, sample_rate=48000)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_not_finite_are_refused(value: float) -> None:
+    with pytest.raises(InputError, match="not finite"):
+        Audio(samples=np.full((1, 4), value, np.float32), sample_rate=48000)
+
+
 def test_the_test_run_checks_shapes() -> None:
     with pytest.raises(jaxtyping.TypeCheckError):
         Clip(frames=np.zeros((2, 3, 5), np.uint8), fps=24.0)

@@ -24,6 +24,7 @@ from iclora.geometry import (
     target_positions,
     unpatchify,
 )
+from tests.small_models import transformer
 
 FACTORS = LatentFactors(time=8, height=32, width=32)
 grids = st.builds(LatentGrid, frames=st.integers(1, 4), height=st.integers(1, 4), width=st.integers(1, 4))
@@ -143,6 +144,17 @@ def test_audio_positions() -> None:
     torch.testing.assert_close(audio_positions(3), causal)
     even = torch.tensor([[[0, 0.04], [0.04, 0.08]]])
     torch.testing.assert_close(audio_positions(2, causal_offset=4), even)
+
+
+def test_audio_positions_are_those_of_diffusers() -> None:
+    theirs = transformer().audio_rope.prepare_audio_coords(2, 7, torch.device("cpu"))
+    torch.testing.assert_close(theirs, torch.stack([audio_positions(7)] * 2))
+
+
+def test_target_positions_are_those_of_diffusers() -> None:
+    theirs = transformer().rope.prepare_video_coords(1, 3, 2, 4, torch.device("cpu"), fps=25.0)
+    ours = target_positions(LatentGrid(frames=3, height=2, width=4), FACTORS, 25.0)
+    torch.testing.assert_close(theirs[0], ours)
 
 
 @given(grids)

@@ -68,6 +68,36 @@ def test_without_references_it_is_the_forward_of_diffusers(form: str, changes: d
     torch.testing.assert_close(ours, tuple(theirs), rtol=1e-4, atol=1e-5)
 
 
+def test_own_noise_levels_shift_and_scale_and_the_others_sigma_gates() -> None:
+    # With one sigma for both streams this is seen by the golden figures; here they differ.
+    model, seen = transformer(), {}
+
+    def watch(name: str) -> None:
+        def keep(module: Any, arguments: Any, result: Any) -> None:
+            seen[name] = arguments[0].tolist()
+
+        model.get_submodule(name).register_forward_hook(keep)
+
+    cross = ("video_scale_shift", "audio_scale_shift", "video_a2v_gate", "audio_v2a_gate")
+    for name in ("time_embed", "prompt_adaln", "audio_prompt_adaln", *(f"av_cross_attn_{c}" for c in cross)):
+        watch(name)
+    context, audio_context = contexts(model)
+    held = video_target()
+    held.mask[:, :6] = 0.5  # a first frame
+    sequence = assemble(held, [control(strength=0.75)])
+    with torch.inference_mode():
+        velocity(model, stream(sequence, context, 0.5), stream(audio_target(), audio_context, 0.125, seed=6))
+    assert seen == {
+        "time_embed": [250, 500, 125],
+        "av_cross_attn_video_scale_shift": [250, 500, 125],
+        "av_cross_attn_audio_scale_shift": [125],
+        "av_cross_attn_video_a2v_gate": [125],
+        "av_cross_attn_audio_v2a_gate": [500],
+        "prompt_adaln": [500],
+        "audio_prompt_adaln": [125],
+    }
+
+
 @pytest.mark.parametrize(
     ("perturbation", "settings_of_diffusers"),
     [
@@ -117,6 +147,26 @@ def test_batch_elements_do_not_meet() -> None:
         )
 
 
+def test_tokens_of_a_batch_may_be_clean_in_one_element_alone() -> None:
+    sequence = video_target(batch=2)
+    mask = torch.ones(2, 12)
+    mask[1, 3:7] = 0.25
+    sequence = replace(sequence, mask=mask)
+    context, _ = contexts(MODEL, batch=2)
+    both = stream(sequence, context, [0.9, 0.9])
+    with torch.inference_mode():
+        moved, _ = velocity(MODEL, both)
+        for index in range(2):
+            own = slice(index, index + 1)
+            part = replace(
+                sequence, clean=sequence.clean[own], positions=sequence.positions[own], mask=mask[own]
+            )
+            one = Stream(
+                latents=both.latents[own], sequence=part, sigma=both.sigma[own], context=context[own]
+            )
+            torch.testing.assert_close(moved[own], velocity(MODEL, one)[0], rtol=1e-4, atol=1e-5)
+
+
 def test_prompt_mask_hides_tokens() -> None:
     context, _ = contexts(MODEL)
     video = stream(video_target(), context)
@@ -134,6 +184,20 @@ def test_attention_strength_0_is_the_run_without_the_reference() -> None:
         moved = silent(hidden, latents)
         assert torch.equal(moved[:, :12], silent(alone, latents[:, :12]))
         assert torch.equal(moved[:, 12:], torch.zeros_like(moved[:, 12:]))
+
+
+def test_the_target_never_looks_at_tokens_of_weight_0_inside_a_reference() -> None:
+    model = transformer(num_layers=1)  # in later blocks the reference's other tokens tell of what they saw
+    mask = torch.tensor([[0.0, 0.3, 1.0], [0.0, 0.0, 0.7]])
+    sequence = assemble(video_target(), [control(attention_mask=mask)])
+    hidden = 12 + (sequence.weights[0] == 0)[0].nonzero()[:, 0]
+    assert len(hidden) == 6
+    latents = torch.randn(1, 24, CHANNELS, generator=torch.Generator().manual_seed(0))
+    changed = latents.index_fill(1, hidden, 5.0)
+    with torch.inference_mode():
+        before, after = silent(sequence, latents, model), silent(sequence, changed, model)
+    assert torch.equal(before[:, :12], after[:, :12])
+    assert not torch.equal(before[:, hidden], after[:, hidden])
 
 
 def test_a_mask_of_zeros_but_one_is_close_to_the_run_without() -> None:

@@ -1,12 +1,12 @@
 """The shapes of the embedded model: every component is the class the released models use, small.
 
-`python -m toyworld.architecture FOLDER` writes a folder with random weights in the layout `iclora.load` reads;
-`--micro` makes it small enough for unit tests.
+`python -m toyworld.architecture FOLDER` writes a folder with random weights in the layout `iclora.load`
+reads; `--micro` makes it small enough for unit tests.
 """
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import Gemma3TextConfig, Gemma3TextModel, PreTrainedTokenizerFast
 
+from iclora.checkpoints import Components, Recipe
 from iclora.sampling import DISTILLED_SIGMAS
 
 
@@ -23,7 +24,8 @@ from iclora.sampling import DISTILLED_SIGMAS
 class Shape:
     """Sizes of one embedded model.
 
-    The autoencoder works on 8x8-pixel patches, halves space once and time three times: 16x16x8 pixels a latent.
+    The autoencoder works on 8x8-pixel patches, halves space once and time three times: a latent cell stands
+    for 16x16x8 pixels.
     """
 
     latent_channels: int = 128
@@ -73,17 +75,6 @@ MICRO = Shape(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Components:
-    """The modules of one model, as `iclora.checkpoints` would load them."""
-
-    transformer: LTX2VideoTransformer3DModel
-    vae: AutoencoderKLLTX2Video
-    connectors: LTX2TextConnectors
-    text_encoder: Gemma3TextModel
-    tokenizer: PreTrainedTokenizerFast = field(repr=False)
-
-
 def build_vae(shape: Shape = TINY) -> AutoencoderKLLTX2Video:
     """Builds the autoencoder: 8k+1 frames, 16x16x8 pixels a latent, no noise, causal encoder.
 
@@ -124,9 +115,11 @@ def build_transformer(shape: Shape = TINY) -> LTX2VideoTransformer3DModel:
         shape: Sizes of the model.
 
     Returns:
-        The transformer with random weights.
+        The transformer with random weights, but for two things that training would spend its first thousand steps
+        on: input and output layers pass noise through, and the constant part of queries and keys makes each token
+        look at its own place (rotary positions turn equal vectors into a kernel around distance 0).
     """
-    return LTX2VideoTransformer3DModel(
+    transformer = LTX2VideoTransformer3DModel(
         in_channels=shape.latent_channels,
         out_channels=shape.latent_channels,
         num_attention_heads=shape.num_heads,
@@ -147,6 +140,14 @@ def build_transformer(shape: Shape = TINY) -> LTX2VideoTransformer3DModel:
         rope_type="split",
         use_prompt_embeddings=False,
     )
+    with torch.no_grad():
+        torch.nn.init.orthogonal_(transformer.proj_in.weight)
+        scale = (shape.latent_channels / shape.width) ** 0.5
+        transformer.proj_out.weight.copy_(scale * transformer.proj_in.weight.T)
+        for block in transformer.transformer_blocks:
+            for layer in (block.attn1.to_q, block.attn1.to_k):
+                torch.nn.init.ones_(layer.bias)
+    return transformer
 
 
 def build_text(shape: Shape = TINY) -> tuple[Gemma3TextModel, LTX2TextConnectors]:
@@ -242,7 +243,7 @@ def model_settings(shape: Shape) -> dict[str, Any]:
     return {
         "name": "micro" if micro else "tiny",
         "base": "micro" if micro else "tiny",
-        "sigmas": list(DISTILLED_SIGMAS),
+        "sigmas": DISTILLED_SIGMAS,
         "width": 64 if micro else 256,
         "height": 64 if micro else 256,
         "num_frames": 9 if micro else 33,
@@ -266,7 +267,10 @@ def build(captions: list[str], shape: Shape = TINY, *, seed: int = 0) -> Compone
     """
     torch.manual_seed(seed)
     encoder, connectors = build_text(shape)
+    settings = model_settings(shape)
     return Components(
+        recipe=Recipe(**{item.name: settings[item.name] for item in fields(Recipe)}),
+        path=Path(),
         transformer=build_transformer(shape),
         vae=build_vae(shape),
         connectors=connectors,

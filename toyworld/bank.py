@@ -1,7 +1,7 @@
 """Renders many clips once and keeps them on disk as arrays that training reads at random.
 
-`python -m toyworld.bank FOLDER --clips 2000` writes `frames.npy` (`n f h w 3` uint8) and `captions.json`. Rendering
-resumes where it was stopped. A clip's number is its seed, so two banks of one size are the same.
+`python -m toyworld.bank FOLDER --clips 2000` writes `frames.npy` (`n f h w 3` uint8) and `captions.json`.
+Rendering resumes where it was stopped. A clip's number is its seed, so two banks of one size are the same.
 """
 
 import argparse
@@ -18,7 +18,9 @@ from toyworld.render import render
 CHUNK = 8
 
 
-def fill(folder: Path, *, clips: int, size: int, num_frames: int, fps: float, device: str, first_seed: int) -> None:
+def fill(
+    folder: Path, *, clips: int, size: int, num_frames: int, fps: float, device: str, first_seed: int
+) -> None:
     """Renders clips into a bank; continues one that was begun.
 
     Args:
@@ -35,9 +37,13 @@ def fill(folder: Path, *, clips: int, size: int, num_frames: int, fps: float, de
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, shape = folder / "frames.npy", (clips, num_frames, size, size, 3)
-    frames = open_memmap(path, mode="r+" if path.exists() else "w+", dtype=np.uint8, shape=None if path.exists() else shape)
+    begun = path.exists()
+    mode = "r+" if begun else "w+"
+    frames = open_memmap(path, mode=mode, dtype=np.uint8, shape=None if begun else shape)
     if frames.shape != shape:
-        raise ValueError(f"{path} holds {frames.shape}, asked for {shape}: name another folder or the same shape")
+        raise ValueError(
+            f"{path} holds {frames.shape}, asked for {shape}: name another folder or the same shape"
+        )
     log = folder / "captions.json"
     captions: list[str] = json.loads(log.read_text()) if log.exists() else []
     starts = range(len(captions), clips, CHUNK)

@@ -1,7 +1,7 @@
 """Encodes a bank once: latents of every clip and of its control, as the pipeline encodes them.
 
-`python -m toyworld.latents BANK VAE` writes `target.npy` (`n c f h w`) and `control.npy` (edges at half size) into the
-bank, float16, and resumes where it was stopped.
+`python -m toyworld.latents BANK VAE` writes `target.npy` (`n c f h w`) and `control.npy` (edges at half size)
+into the bank, float16, and resumes where it was stopped.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from iclora import Clip, controls, media
 from iclora.pipeline import encode_frames
 
 THICKNESS = 3
-"""Line width of the embedded adapter's control at full size, in pixels: thinner lines are lost in its autoencoder."""
+"""Line width of the embedded adapter's control at full size, in pixels; thinner ones are lost."""
 DOWNSCALE = 2
 FPS = 16.0
 

@@ -1,8 +1,8 @@
 """Trains the autoencoder of the embedded model on crops of a bank.
 
-`python -m toyworld.train_vae BANK OUT` starts from the best linear codec (see `vae_start`), saves `OUT/state.pt` as it
-goes, resumes from it, and leaves the weights in `OUT/vae`. A quarter of the crops are edge pictures of the clips, at full
-and at half size, because control clips go through the same autoencoder.
+`python -m toyworld.train_vae BANK OUT` starts from the best linear codec (see `vae_start`), saves
+`OUT/state.pt` as it goes, resumes from it, and leaves the weights in `OUT/vae`. A quarter of the crops are
+edge pictures of the clips, at full and at half size, because control clips go through the same autoencoder.
 """
 
 import argparse
@@ -16,9 +16,9 @@ import torch
 from diffusers import AutoencoderKLLTX2Video
 from torch import Tensor
 
-from toyworld.architecture import TINY, build_vae
+from toyworld.architecture import MICRO, TINY, build_vae
 from toyworld.optimizers import Muon, adam, cosine, split
-from toyworld.vae_start import start_linear
+from toyworld.vae_start import refit_last, start_linear
 
 SAVE_EVERY = 50
 
@@ -63,7 +63,9 @@ def crop(bank: np.ndarray, rng: np.random.Generator, *, size: int, share: float)
     return clip[:, :, ::-1] if rng.random() < 0.5 else clip
 
 
-def batch(bank: np.ndarray, rng: np.random.Generator, *, count: int, size: int, share: float = 0.25) -> Tensor:
+def batch(
+    bank: np.ndarray, rng: np.random.Generator, *, count: int, size: int, share: float = 0.25
+) -> Tensor:
     """Draws a batch of crops.
 
     Args:
@@ -111,8 +113,8 @@ def psnr(result: Tensor, wanted: Tensor) -> float:
 def normalise_latents(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
     """Measures mean and spread of each latent channel and stores them in the autoencoder.
 
-    The stored scale is the root of the spread: strong (coarse) channels stay stronger after scaling and rise from the
-    noise first, weak (fine) ones last. Their mean square is 1.
+    The stored scale is the root of the spread: strong (coarse) channels stay stronger after scaling and rise
+    from the noise first, weak (fine) ones last. Their mean square is 1.
 
     Args:
         vae: Changed in place.
@@ -123,6 +125,28 @@ def normalise_latents(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
     spread = latents.std((0, 2, 3, 4)).sqrt()
     vae.latents_mean.copy_(latents.mean((0, 2, 3, 4)))
     vae.latents_std.copy_(spread * spread.square().mean().sqrt())
+
+
+def begin(bank: np.ndarray, out: Path, given: argparse.Namespace) -> AutoencoderKLLTX2Video:
+    """Builds the autoencoder; where no state is saved yet, starts it as the best linear codec.
+
+    Args:
+        bank: Clips `n f h w 3` uint8.
+        out: Folder of the run.
+        given: Options of the command line.
+
+    Returns:
+        The autoencoder, on its device.
+    """
+    torch.manual_seed(given.seed)
+    vae = build_vae(MICRO if given.micro else TINY)
+    vae.encoder.requires_grad_(not given.freeze_encoder)
+    if not (out / "state.pt").exists():
+        size = min(96, bank.shape[2] // 2)  # half-size crops must hold it
+        start_linear(vae, batch(bank, np.random.default_rng(1), count=given.start_clips, size=size))
+        normalise_latents(vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop))
+        vae.save_pretrained(out / "start")
+    return vae.to(given.device)
 
 
 def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> AutoencoderKLLTX2Video:
@@ -136,9 +160,7 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
     Returns:
         The trained autoencoder.
     """
-    torch.manual_seed(given.seed)
-    vae = build_vae(TINY).to(given.device)
-    vae.encoder.requires_grad_(not given.freeze_encoder)
+    vae = begin(bank, out, given)
     matrices, rest = split(vae, exclude=("conv_in", "conv_out"))
     optimizers = [Muon(matrices, learning_rate=given.muon), adam(rest, given.adam)]
     schedules = [cosine(optimizer, num_steps=given.steps) for optimizer in optimizers]
@@ -149,10 +171,6 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
         step = saved["step"]
         for name, part in parts.items():
             part.load_state_dict(saved[name])
-    else:
-        start_linear(vae, batch(bank, np.random.default_rng(1), count=given.start_clips, size=96))
-        normalise_latents(vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device))
-        vae.save_pretrained(out / "start")
     started = time.monotonic()
     while step < given.steps:
         rng = np.random.default_rng([given.seed, step])
@@ -171,7 +189,8 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps(row) + "\n")
         if step % SAVE_EVERY == 0 or step == given.steps:
-            torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, out / "new.pt")
+            saved = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
+            torch.save(saved, out / "new.pt")
             (out / "new.pt").replace(state)
     return vae
 
@@ -184,12 +203,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--crop", type=int, default=96, help="pixels")
-    parser.add_argument("--start-clips", type=int, default=96, help="crops for the closed-form start")
-    parser.add_argument("--muon", type=float, default=2e-3, help="peak learning rate of convolutions")
-    parser.add_argument("--adam", type=float, default=3e-4, help="peak learning rate of everything else")
-    parser.add_argument("--freeze-encoder", action="store_true", help="keep the linear encoder; train the decoder")
+    parser.add_argument("--start-clips", type=int, default=280, help="crops for the closed-form start")
+    parser.add_argument("--refit-clips", type=int, default=120, help="crops for the closed-form finish")
+    parser.add_argument("--muon", type=float, default=1.5e-3, help="peak learning rate of convolutions")
+    parser.add_argument("--adam", type=float, default=5e-5, help="peak learning rate of everything else")
+    parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder alone")
     parser.add_argument("--edges", type=float, default=0.25, help="share of crops that show edges")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--micro", action="store_true", help="an autoencoder small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -197,7 +218,12 @@ def main() -> None:
     bank = bank[: len(json.loads((given.bank / "captions.json").read_text()))]
     vae = train(bank, given.out, given)
     if not given.freeze_encoder:
-        normalise_latents(vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device))
+        normalise_latents(
+            vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device)
+        )
+    refit_last(
+        vae, batch(bank, np.random.default_rng(3), count=given.refit_clips, size=given.crop, share=0.05)
+    )
     vae.save_pretrained(given.out / "vae")
 
 

@@ -4,9 +4,11 @@ Small video autoencoders started from noise sit on a plateau at 15 dB for thousa
 convolution of the trunk is set in closed form on sample clips: principal components down the encoder, ridge
 regression up the decoder, residual branches at zero. Training then only has to improve on that.
 
-A constant channel, large beside the data, is led through both final RMS norms: it makes them nearly constant, so
-that norm and SiLU pass the data almost linearly.
+A constant channel, large beside the data, is led through both final RMS norms: it makes them nearly constant,
+so that norm and SiLU pass the data almost linearly.
 """
+
+from math import prod
 
 import torch
 from diffusers import AutoencoderKLLTX2Video
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, unfold
 
 CONSTANT = 40.0  # value of the constant channel in standard deviations of the whole voxel
-GAIN = 8.0  # of each downsampling convolution over the averaging shortcut beside it, which only blurs components
+GAIN = 8.0  # of each downsampling convolution over the averaging shortcut beside it, which only blurs
 SAMPLES_PER_FEATURE = 20  # fewer samples than this: fit the centre tap alone
 
 
@@ -33,6 +35,28 @@ def start_linear(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
             nn.init.zeros_(block.conv2.conv.bias)
     latents = _start_encoder(vae.encoder, clips)
     _start_decoder(vae.decoder, clips, latents, vae.config.patch_size)
+
+
+@torch.no_grad()
+def refit_last(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
+    """Fits the decoder's last convolution anew by ridge regression, in float32.
+
+    Training in bfloat16 makes it compensate the rounding of the constant channel, which shows as a fixed
+    pattern in float32. Here that channel's share moves into the bias.
+
+    Args:
+        vae: The trained autoencoder; changed in place.
+        clips: `b 3 f h w` in -1..1; a hundred crops are enough.
+    """
+    decoder, seen = vae.decoder, []
+    hook = decoder.conv_out.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].cpu()))
+    for clip in clips:
+        vae.decode(vae.encode(clip[None]).latent_dist.mode())
+    hook.remove()
+    x = torch.cat(seen)
+    mean, spread = x.mean((0, 2, 3, 4)), x.std((0, 2, 3, 4))
+    x[:, spread < 0.01 * mean.abs()] = 0
+    _fit(decoder.conv_out.conv, x, patches(clips, decoder.patch_size, 1).cpu(), first_frame=0)
 
 
 def components(samples: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -109,7 +133,7 @@ def _start_decoder(decoder: nn.Module, clips: Tensor, latents: Tensor, patch_siz
         last = index == len(decoder.up_blocks) - 1
         size, frames = (patch_size, 1) if last else (2 * patch_size, 4 // 2**index)
         upsampler = block.upsamplers[0]
-        kept = upsampler.conv.conv.out_channels // (upsampler.stride[0] * upsampler.stride[1] * upsampler.stride[2])
+        kept = upsampler.conv.conv.out_channels // prod(upsampler.stride)
         blocks = patches(clips, size, frames)
         basis, mean = components(_voxels(blocks), kept)
         target = torch.einsum("kd,bdfhw->bkfhw", basis, blocks - mean[:, None, None, None])

@@ -31,9 +31,8 @@ from iclora.reference import TokenSequence
 
 # exp() of this is exactly 0 in float32; divided by the score's scale it is still finite in half precision.
 LOG_ZERO = -1e3
-_NUM_COLUMNS = (
-    8  # columns added to queries and keys; kernels want head sizes in multiples of 8, three are used
-)
+# Columns added to queries and keys: three are used, but kernels want head sizes in multiples of 8.
+_NUM_COLUMNS = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

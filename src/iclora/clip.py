@@ -21,7 +21,7 @@ class Audio:
         sample_rate: Samples per second and channel, above 0.
 
     Raises:
-        InputError: The samples are not float32 rows, or the rate is not positive.
+        InputError: The samples are not rows of finite float32, or the rate is not positive.
     """
 
     samples: Float[np.ndarray, "channels samples"]
@@ -33,6 +33,8 @@ class Audio:
                 f"Audio samples have shape {self.samples.shape} and type {self.samples.dtype}; "
                 "give float32 in [-1, 1] of shape (channels, samples)."
             )
+        if not np.isfinite(self.samples).all():
+            raise InputError("Audio samples hold values that are not finite; give float32 in [-1, 1].")
         if self.sample_rate <= 0:
             raise InputError(f"The audio sample rate is {self.sample_rate}; give one above 0, such as 48000.")
 

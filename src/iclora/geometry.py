@@ -7,7 +7,7 @@ A video autoencoder with factors (8, 32, 32) turns pixels into latent cells, fra
 
 A position is a pair of bounds [start, end) per axis: time in seconds, height and width in pixels.
 
-Source: facts.md section 3; Lightricks LTX-2 ``components/patchifiers.py`` and ``conditioning/types``.
+Source: Lightricks LTX-2, ``ltx_core``: ``components/patchifiers.py`` and ``conditioning/types``.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def factors_of(vae: Any) -> LatentFactors:
     """Read the factors of a video autoencoder from its config.
 
     Args:
-        vae: A diffusers autoencoder with ``spatial_compression_ratio`` and ``temporal_compression_ratio``,
-            or a mapping with its config (``patch_size``, ``patch_size_t``, ``spatio_temporal_scaling``, ...).
+        vae: A diffusers autoencoder with ``spatial_compression_ratio`` and ``temporal_compression_ratio``;
+            on the meta device is enough.
 
     Returns:
         The factors of time, height and width.
@@ -252,11 +252,14 @@ def audio_positions(
         latents_factor: Mel frames one latent stands for.
         hop_length: Samples from one mel frame to the next.
         sample_rate: Samples per second.
-        causal_offset: Mel frames the first latent stands for; equal to ``latents_factor`` where it is no
-            shorter than the rest.
+        causal_offset: Mel frames the first latent stands for. The released autoencoders are causal: 1.
+            Equal to ``latents_factor`` where the first latent is no shorter than the rest.
 
     Returns:
         Bounds ``[1, n, 2]`` in seconds, float32.
+
+    Source: Lightricks LTX-2, ``components/patchifiers.py``, whose audio patchifier is causal unless told
+    otherwise; diffusers' ``LTX2AudioVideoRotaryPosEmbed``.
     """
     starts = torch.arange(num_tokens, dtype=torch.float32)
     mel = torch.stack([starts, starts + 1], dim=-1) * latents_factor

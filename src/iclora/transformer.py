@@ -9,7 +9,7 @@ The modules are those of diffusers' ``LTX2VideoTransformer3DModel`` (2.0 and 2.3
 Each token has its own noise level, ``sigma * mask``: it sets the token's modulation, in the audio/video
 attention too. The plain sigma modulates the prompt, and gates what the *other* stream hears.
 
-Source: facts.md section 3; design of Lightricks LTX-2 ``model/transformer``.
+Source: the design of Lightricks LTX-2, ``ltx_core``: ``model/transformer``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Adapter files, read and written."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -114,15 +116,39 @@ def test_write_and_read_back(tmp_path: Path) -> None:
 def test_write_does_not_overwrite(tmp_path: Path) -> None:
     path, layers = tmp_path / "a.safetensors", {LAYER: LowRank(down=DOWN, up=UP)}
     write(path, layers, {})
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="a.safetensors exists; choose another name"):
         write(path, layers, {})
     write(path, layers, {"iclora.control": "pose"}, overwrite=True)
     assert read(path).outline.control == "pose"
     with pytest.raises(OutputError, match="written as '.safetensors', not 'a.bin'"):
         write(tmp_path / "a.bin", layers, {})
-    with pytest.raises(OutputError, match="cannot be written to"):
+    with pytest.raises(OutputError, match="The folder of .*below.safetensors cannot be made"):
+        write(path / "below" / "below.safetensors", layers, {})
+    with pytest.raises(OutputError, match="a.safetensors is not a folder|cannot be made"):
         write(path / "below.safetensors", layers, {})
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_a_written_adapter_has_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "usual").write_text("x")
+    path = write(tmp_path / "a.safetensors", {LAYER: LowRank(down=DOWN, up=UP)}, {})
+    assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="No room to write .*a.safetensors"):
+        write(tmp_path / "a.safetensors", {LAYER: LowRank(down=DOWN, up=UP)}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_eight_bit_floats_are_read(tmp_path: Path) -> None:
+    small = UP.to(torch.float8_e4m3fn)
+    save_file({f"{LAYER}.lora_A.weight": DOWN, f"{LAYER}.lora_B.weight": small}, tmp_path / "a.safetensors")
+    assert torch.equal(read(tmp_path / "a.safetensors").layers[LAYER].up.float(), UP)
 
 
 def test_describe_refuses() -> None:

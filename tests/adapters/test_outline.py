@@ -103,6 +103,13 @@ def test_half_a_layer_is_refused(tmp_path: Path) -> None:
         read_outline(saved(tmp_path, diffusion_model__patchify_proj__lora_A__weight=torch.zeros(2, 6)))
 
 
+def test_an_alpha_of_several_numbers_is_refused(tmp_path: Path) -> None:
+    key = f"diffusion_model.{LAYER}.alpha".replace(".", "__")
+    with pytest.raises(AdapterError, match=rf"The alpha of '{LAYER}' .* has shape \(3,\); one number"):
+        read_outline(saved(tmp_path, **{key: torch.ones(3)}))
+    assert read_outline(saved(tmp_path, **{key: torch.ones(1)})).rank == 2
+
+
 def test_sides_that_do_not_meet_are_refused(tmp_path: Path) -> None:
     key = f"diffusion_model.{LAYER}.lora_B.weight".replace(".", "__")
     with pytest.raises(AdapterError, match=r"have shapes \(2, 6\) and \(5, 3\)"):

@@ -1,5 +1,6 @@
 """cli: generate and plan, the whole way with a random model, and every kind of bad input."""
 
+import dataclasses
 import errno
 import json
 from pathlib import Path
@@ -12,10 +13,10 @@ from click.testing import Result
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from iclora import adapters, media
+from iclora import adapters, controls, media
 from iclora.cli import app
-from iclora.clip import Clip
-from tests.micro import adapter_metadata, moving_square, random_layers
+from iclora.clip import Audio, Clip
+from tests.micro import adapter_metadata, moving_square, random_layers, save_thick
 
 
 def invoke(*words: object) -> Result:
@@ -95,6 +96,37 @@ def test_a_sidecar_of_others_is_kept(micro_model: Path, tmp_path: Path) -> None:
     assert beside.read_text() == "mine"
 
 
+@pytest.mark.parametrize("word", ["--control=canny={}", "--reference={}", "--image={}@0"])
+def test_what_is_read_is_never_replaced(micro_model: Path, tmp_path: Path, word: str) -> None:
+    film = media.save(moving_square(), tmp_path / "film.mp4")
+    before = film.read_bytes()
+    result = generate(micro_model, word.format(film), "-o", film, "--overwrite")
+    assert result.exit_code == 1 and "is what the result is made from" in result.stderr
+    assert film.read_bytes() == before and list(tmp_path.iterdir()) == [film]
+
+
+def test_lines_are_drawn_as_the_adapter_was_trained_on(
+    micro_model: Path, film_path: Path, tmp_path: Path
+) -> None:
+    """The film's control and a ready clip of one-pixel lines both reach the model with lines 3 px thick."""
+    thick = save_thick(micro_model, tmp_path / "thick.safetensors")
+    words = ("--adapter", thick, "--control", f"canny={film_path}", "-o", tmp_path / "out.mp4")
+    result = generate(micro_model, *words)
+    assert result.exit_code == 0, result.output
+    assert "film.mp4: lines 3 px thick, as the adapter 'thick' was trained on." in result.stderr
+    plan = json.loads((tmp_path / "out.mp4.json").read_text())["plan"]
+    assert plan["references"][0]["dials"] == plan["adapters"][0]["dials"] == {"thickness": 3}
+    same = tmp_path / "same.mp4"
+    lines = media.save(controls.canny(moving_square(height=64, width=64), thickness=3), tmp_path / "lines")
+    film = media.save(moving_square(height=64, width=64), tmp_path / "film")
+    for source, output in (
+        (("--reference", lines), tmp_path / "a.mp4"),
+        (("--control", f"canny={film}"), same),
+    ):
+        assert generate(micro_model, "--adapter", thick, *source, "--fps", "16", "-o", output).exit_code == 0
+    assert (tmp_path / "a.mp4").read_bytes() == same.read_bytes()
+
+
 def test_plan_prints_what_generate_would_do(micro_model: Path, film_path: Path, tmp_path: Path) -> None:
     words = ("plan", "--model", micro_model, "--prompt", "a ball", "--control", f"canny={film_path}")
     shown = invoke(*words)
@@ -103,6 +135,42 @@ def test_plan_prints_what_generate_would_do(micro_model: Path, film_path: Path, 
     assert "reference canny of film.mp4: 32x32, 9 frames, 8 tokens" in shown.stdout
     assert json.loads(invoke(*words, "--json").stdout)["num_reference_tokens"] == 8
     assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_takes_the_words_of_generate(micro_model: Path, tmp_path: Path) -> None:
+    words = (
+        "plan",
+        "--model",
+        micro_model,
+        "--prompt",
+        "a ball",
+        "--device",
+        "cpu",
+        "-o",
+        tmp_path / "a.mp4",
+    )
+    assert invoke(*words).exit_code == 0
+    (tmp_path / "a.mp4").write_text("mine")
+    refused = invoke(*words)
+    assert refused.exit_code == 1 and "a.mp4 exists" in refused.stderr
+    assert invoke(*words, "--overwrite").exit_code == 0
+    assert (tmp_path / "a.mp4").read_text() == "mine"
+
+
+def test_the_sound_of_the_film_is_kept_if_asked(micro_model: Path, film_path: Path, tmp_path: Path) -> None:
+    tone = np.sin(np.arange(48000, dtype=np.float32) / 20)[None] / 2
+    clip = dataclasses.replace(moving_square(), audio=Audio(samples=tone, sample_rate=48000))
+    film = media.save(clip, tmp_path / "film.mp4")
+    words = ("--control", f"canny={film}", "-o")
+    assert generate(micro_model, *words, tmp_path / "silent.mp4").exit_code == 0
+    assert media.read(tmp_path / "silent.mp4", audio=True).audio is None
+    assert generate(micro_model, *words, tmp_path / "a.mp4", "--keep-audio").exit_code == 0
+    sound = media.read(tmp_path / "a.mp4", audio=True).audio
+    assert sound is not None and 0.5 < sound.samples.shape[1] / sound.sample_rate < 0.65
+    mute = generate(micro_model, "--control", f"canny={film_path}", "-o", tmp_path / "b.mp4", "--keep-audio")
+    check_refused(mute, "film.mp4 has no sound to keep", tmp_path / "b.mp4")
+    none = generate(micro_model, "-o", tmp_path / "b.mp4", "--keep-audio")
+    check_refused(none, "--keep-audio keeps a control clip's sound", tmp_path / "b.mp4")
 
 
 def test_plan_ends_with_1_on_an_error(micro_model: Path) -> None:
@@ -155,6 +223,8 @@ def test_controls_that_cannot_be_read(micro_model: Path, tmp_path: Path, kind: s
         (("--image", "in.png"), "is not FILE@FRAME"),
         (("--attention-strength", "2", "--reference", "FILM"), "the attention strength is 2"),
         (("--reference", "FILM,downscale=0"), "the downscale factor is 0"),
+        (("--attention-mask", "FILM"), "--attention-mask is about references, but there are none"),
+        (("--attention-strength", "0.5"), "--attention-strength is about references, but there are none"),
     ],
 )
 def test_requests_that_cannot_be_met(
@@ -193,6 +263,18 @@ def test_adapters_that_cannot_be_used(micro_model: Path, tmp_path: Path, kind: s
     file = broken_adapter(micro_model, tmp_path / "adapter.safetensors", kind)
     output = tmp_path / "out.mp4"
     check_refused(generate(micro_model, "--adapter", file, "-o", output), message, output)
+
+
+def test_a_mask_that_is_not_there_is_found_before_loading(
+    micro_model: Path, film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("iclora.checkpoints.load")
+    for words in (
+        ("--attention-mask", "no.png", "--reference", film_path),
+        ("--reference", f"{film_path},mask=no.png"),
+    ):
+        result = generate(micro_model, *words, "-o", tmp_path / "out.mp4")
+        check_refused(result, "There is no file no.png", tmp_path / "out.mp4")
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:

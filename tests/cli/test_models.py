@@ -22,7 +22,8 @@ def test_the_embedded_model_and_its_adapters(
     monkeypatch.setattr(folder, "TINY", shutil.copytree(micro_model, tmp_path / "tiny"))
     shown = listed()
     assert "64x64, 9 frames at 16 per second, 8 steps, without audio" in shown
-    assert "adapters: canny" in shown and "licence Apache-2.0" in shown
+    assert "adapter canny: follows canny, rank 2, references at 1/2 of the size, 0.0 MiB" in shown
+    assert "MiB, licence Apache-2.0" in shown
 
 
 def test_a_model_that_is_not_in_the_tree_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

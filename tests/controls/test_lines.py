@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iclora.clip import Clip
-from iclora.controls.lines import is_lines, resize_lines, thicken, thin
+from iclora.controls.lines import is_lines, redraw_lines, resize_lines, thicken, thin
 from iclora.errors import RequestError
 
 
@@ -34,6 +34,26 @@ def test_thin_keeps_a_ring_closed() -> None:
     assert middle[7, 3:5].sum() == 1 and middle[7, 10:12].sum() == 1
     assert not middle[7, 7]
     assert middle.sum() < (ring > 0).sum() / 2
+
+
+def clip_of_columns(width: int) -> Clip:
+    frames = np.zeros((2, 20, 30, 3), np.uint8)
+    frames[:, :, 10 : 10 + width] = 255
+    return Clip(frames=frames, fps=8.0)
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1, [9, 10, 11]), (2, 3)])
+def test_thin_lines_are_redrawn_thicker(width: int, columns: list[int] | int) -> None:
+    drawn = redraw_lines(clip_of_columns(width), 3)
+    found = np.flatnonzero(drawn.frames[1, 10, :, 0])
+    assert found.tolist() == columns if isinstance(columns, list) else len(found) == columns
+    assert np.unique(drawn.frames).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("width", [3, 4, 7])
+def test_lines_that_are_thick_enough_stay(width: int) -> None:
+    clip = clip_of_columns(width)
+    assert redraw_lines(clip, 3) is clip
 
 
 def test_thicken_draws_with_a_round_brush() -> None:

@@ -133,9 +133,34 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest
     def refuse(**options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
     with pytest.raises(OutputError, match=r"Cannot write .*out.mp4 \(Permission denied\); choose a place"):
         media.check_output(tmp_path / "out.mp4", overwrite=False)
+
+
+@pytest.mark.parametrize("name", ["n" * 300 + ".mp4", "n" * 250 + ".gif"])
+def test_a_name_that_is_too_long_is_refused_before_any_work(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"Cannot write .*\(File name too long\)"):
+        media.check_output(tmp_path / name, overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [".", "./", "/", ""])
+def test_a_place_without_a_name_is_refused(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="a place without a name of its own; give a new name"):
+        media.save(CLIP, path, overwrite=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_leads_nowhere_is_something_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").symlink_to(tmp_path / "gone.mp4")
+    with pytest.raises(OutputError, match="out.mp4 exists; choose another name"):
+        media.save(CLIP, tmp_path / "out.mp4")
+    media.save(CLIP, tmp_path / "out.mp4", overwrite=True)
+    assert not (tmp_path / "out.mp4").is_symlink() and not (tmp_path / "gone.mp4").exists()
 
 
 def test_the_new_file_has_the_usual_permissions(tmp_path: Path) -> None:

@@ -16,6 +16,12 @@ def test_a_missing_file(tmp_path: Path) -> None:
         media.read(tmp_path / "nothing.mp4")
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "n\0.mp4"])
+def test_a_name_no_file_can_have(name: str, tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="There is no file"):
+        media.read(tmp_path / name)
+
+
 @pytest.mark.parametrize("fps", [0.0, -1.0, float("inf")])
 def test_a_rate_that_is_none(fps: float, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="frame rate is"):

@@ -41,6 +41,11 @@ def test_side_by_side_refuses_two_clocks() -> None:
         media.side_by_side([flat(1), flat(2, fps=24.0)])
 
 
+def test_side_by_side_refuses_no_height() -> None:
+    with pytest.raises(RequestError, match="cannot be shown 0 pixels high"):
+        media.side_by_side([flat(1)], height=0)
+
+
 def test_labels_are_counted() -> None:
     with pytest.raises(RequestError, match="1 labels for 2 clips"):
         media.side_by_side([flat(1), flat(2)], labels=["one"])

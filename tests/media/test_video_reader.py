@@ -1,6 +1,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -136,6 +137,36 @@ def test_sound_is_read_only_where_asked(filmed_clips: Path) -> None:
     audio = media.read(path, max_frames=25, audio=True).audio
     assert audio is not None
     assert (audio.samples.shape, audio.sample_rate) == ((6, 48000), 48000)
+
+
+@pytest.mark.parametrize(
+    ("video_ms", "sound_ms", "click_ms"),
+    [(0, 0, 300), (0, 200, 500), (200, 0, 100), (1000, 1000, 300), (0, 2000, None), (5000, 0, None)],
+)
+def test_the_sound_starts_with_the_first_frame(
+    video_ms: int, sound_ms: int, click_ms: int | None, tmp_path: Path
+) -> None:
+    """The sound, a click 300 ms after its start and silence else, and the pictures begin at given times."""
+    path, samples = tmp_path / "late.mkv", np.zeros((1, 8000), np.int16)
+    samples[0, 2400:2440] = 20000
+    with av.open(str(path), "w") as container:
+        video, sound = container.add_stream("ffv1", rate=10), container.add_stream("pcm_s16le", rate=8000)
+        video.width, video.height, video.pix_fmt = 32, 16, "bgr0"
+        sound.layout = "mono"
+        video.codec_context.time_base = Fraction(1, 1000)
+        for index in range(10):
+            picture = av.VideoFrame.from_ndarray(np.zeros((16, 32, 3), np.uint8), format="rgb24")
+            picture = picture.reformat(format="bgr0")
+            picture.pts, picture.time_base = video_ms + 100 * index, Fraction(1, 1000)
+            container.mux(video.encode(picture))
+        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = 8000, sound_ms * 8, Fraction(1, 8000)
+        container.mux([*sound.encode(heard), *video.encode(None), *sound.encode(None)])
+    audio = media.read(path, audio=True).audio
+    loud = np.flatnonzero(np.abs(audio.samples[0]) > 0.3) if audio is not None else np.zeros(0)
+    assert (len(loud) == 0) == (click_ms is None)
+    if click_ms is not None:
+        assert loud[0] == pytest.approx(click_ms * 8, abs=16)
 
 
 def test_a_video_without_sound_gives_none(corner_video: Path) -> None:

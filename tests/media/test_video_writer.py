@@ -103,11 +103,26 @@ def test_five_channels_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_size_the_encoder_refuses(tmp_path: Path) -> None:
-    clip = Clip(frames=np.zeros((1, 16, 17000, 3), np.uint8), fps=8.0)
-    with pytest.raises(OutputError, match="libx264 cannot write 17000x16 pixels"):
-        media.save(clip, tmp_path / "a.mp4")
+@pytest.mark.parametrize(("suffix", "encoder"), [("mp4", "libx264"), ("webm", "libvpx-vp9"), ("gif", "gif")])
+def test_a_size_the_encoder_refuses(suffix: str, encoder: str, tmp_path: Path) -> None:
+    clip = Clip(frames=np.zeros((1, 1, 70000, 3), np.uint8), fps=8.0)
+    with pytest.raises(OutputError, match=f"{encoder} cannot write 70000x1 pixels at 8 frames per second"):
+        media.save(clip, tmp_path / f"a.{suffix}")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm", "gif"])
+def test_a_frame_an_hour_is_no_video(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="every 3600 seconds is too slow for a video; write a folder"):
+        media.save(smooth(fps=1 / 3600), tmp_path / f"a.{suffix}")
+    slow = media.read(media.save(smooth(num_frames=3, fps=1 / 600), tmp_path / f"b.{suffix}"))
+    assert slow.fps == pytest.approx(1 / 600, rel=0.02)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm"])
+def test_sound_without_a_sample_is_no_sound(suffix: str, tmp_path: Path) -> None:
+    clip = replace(smooth(), audio=tone(0.0))
+    assert media.read(media.save(clip, tmp_path / f"a.{suffix}"), audio=True).audio is None
 
 
 def test_a_gif_keeps_frames_length_and_colours(tmp_path: Path) -> None:

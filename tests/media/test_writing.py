@@ -18,6 +18,21 @@ def test_a_picture_sequence_is_exact(path: str, tmp_path: Path) -> None:
     assert np.array_equal(media.read(written).frames, RANDOM.frames)
 
 
+def test_only_frames_of_a_result_are_replaced(tmp_path: Path) -> None:
+    folder = media.save(RANDOM, tmp_path / "frames")
+    media.save(Clip(frames=RANDOM.frames[:1], fps=8.0), folder, overwrite=True)
+    assert [file.name for file in folder.iterdir()] == ["frame_0000.png"]
+    for name in ("notes.txt", "frame_0001.jpg"):
+        (folder / name).write_text("mine")
+        with pytest.raises(OutputError, match=f"frames holds {name}, which is no frame of a result"):
+            media.save(RANDOM, folder, overwrite=True)
+        assert (folder / name).read_text() == "mine"
+        (folder / name).unlink()
+    (folder / "frame_0001.png").mkdir()
+    with pytest.raises(OutputError, match="frames holds frame_0001.png"):
+        media.save(RANDOM, folder, overwrite=True)
+
+
 def test_one_frame_as_a_picture(tmp_path: Path) -> None:
     still = Clip(frames=RANDOM.frames[:1], fps=8.0)
     assert np.array_equal(media.read(media.save(still, tmp_path / "still.png")).frames, still.frames)
@@ -54,6 +69,17 @@ def test_save_image(tmp_path: Path) -> None:
         media.save_image(image, path)
     with Image.open(media.save_image(image, tmp_path / "a.jpg")) as picture:
         assert (picture.format, picture.size) == ("JPEG", (24, 16))
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "JPEG"), ("webp", "WEBP")])
+def test_save_image_refuses_what_the_kind_cannot_hold(suffix: str, kind: str, tmp_path: Path) -> None:
+    wide = np.zeros((1, 70000, 3), np.uint8)
+    with pytest.raises(
+        OutputError, match=f"{kind} cannot hold 70000x1 pixels .* choose another size or .png"
+    ):
+        media.save_image(wide, tmp_path / f"a.{suffix}")
+    assert list(tmp_path.iterdir()) == []
+    assert media.read(media.save_image(wide, tmp_path / "a.png")).width == 70000
 
 
 def test_save_image_refuses_an_unknown_kind(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from iclora import controls
 from iclora.clip import Clip
 from iclora.pipeline import extract_control, fit_reference, shrink_reference
 from iclora.plan import Plan, ReferenceRequest, Request, Source, make_plan
-from tests.micro import moving_square
+from tests.micro import moving_square, save_thick
+from toyworld.latents import control_of
 
 
 def counting_clip(num_frames: int, *, size: int = 64, fps: float = 16.0) -> Clip:
@@ -88,6 +89,55 @@ def test_a_temporal_factor_keeps_the_first_and_then_every_so_many(micro_model: P
     clip = counting_clip(9)
     planned = dataclasses.replace(plan_for(micro_model, clip).references[0], temporal_factor=2)
     assert shrink_reference(clip, planned).frames[:, 0, 0, 0].tolist() == [0, 1, 3, 5, 7]
+
+
+def thick_plan(model: Path, folder: Path, clip: Clip, control: str | None) -> Plan:
+    """A plan with an adapter that was trained on lines 3 px thick."""
+    adapter = save_thick(model, folder / "thick.safetensors")
+    reference = ReferenceRequest(source=Source.of(clip, "in.mp4"), control=control)
+    request = Request(
+        prompt="",
+        model=str(model),
+        adapters=((str(adapter), 1.0),),
+        references=(reference,),
+        size=(64, 64),
+    )
+    return make_plan(request)
+
+
+def test_the_adapter_sees_what_it_was_trained_on(micro_model: Path, tmp_path: Path) -> None:
+    """The control of a film at the result's size equals that of training, pixel by pixel."""
+    clip = moving_square(height=64, width=64)
+    plan = thick_plan(micro_model, tmp_path, clip, "canny")
+    planned = plan.references[0]
+    assert "in.mp4: lines 3 px thick, as the adapter 'thick' was trained on." in map(str, plan.findings)
+    lines = extract_control("canny", clip, plan, **planned.dials)
+    assert np.array_equal(lines.frames, controls.canny(clip, thickness=3).frames)
+    fitted = fit_reference(lines, planned, plan)
+    assert np.array_equal(shrink_reference(fitted, planned).frames, control_of(clip.frames))
+
+
+@pytest.mark.parametrize("thickness", [1, 3])
+def test_ready_lines_are_drawn_as_the_adapter_knows_them(
+    micro_model: Path, tmp_path: Path, thickness: int
+) -> None:
+    lines = controls.canny(moving_square(height=64, width=64), thickness=thickness)
+    plan = thick_plan(micro_model, tmp_path, lines, None)
+    assert "in.mp4: thinner lines 3 px thick, as the adapter" in " ".join(map(str, plan.findings))
+    fitted = fit_reference(lines, plan.references[0], plan)
+    as_trained = controls.canny(moving_square(height=64, width=64), thickness=3)
+    if thickness == 3:
+        assert np.array_equal(fitted.frames, lines.frames)
+    assert ((fitted.frames > 0) != (as_trained.frames > 0)).mean() < 0.005
+
+
+def test_large_ready_lines_become_as_thick(micro_model: Path, tmp_path: Path) -> None:
+    frames = np.zeros((9, 512, 512, 3), np.uint8)
+    frames[:, :, 200] = 255
+    clip = Clip(frames=frames, fps=16.0)
+    plan = thick_plan(micro_model, tmp_path, clip, None)
+    fitted = fit_reference(clip, plan.references[0], plan)
+    assert np.flatnonzero(fitted.frames[0, 30, :, 0]).tolist() == [24, 25, 26]
 
 
 def test_extraction_is_what_the_control_does_by_itself(micro_model: Path) -> None:

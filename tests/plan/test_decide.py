@@ -9,7 +9,7 @@ import pytest
 from iclora import adapters
 from iclora.errors import AdapterError, ModelError, RequestError
 from iclora.plan import ImageRequest, Plan, ReferenceRequest, Request, Source, make_plan
-from tests.micro import adapter_metadata, random_layers
+from tests.micro import adapter_metadata, random_layers, save_thick
 
 
 def source(**changes: Any) -> Source:
@@ -42,6 +42,34 @@ def test_a_control_brings_the_models_adapter_and_its_half_size(micro_model: Path
     assert (reference.downscale, reference.height, reference.width, reference.num_frames) == (2, 32, 32, 9)
     assert reference.grid.shape == (2, 2, 2) and plan.num_reference_tokens == 8
     assert "No adapter was named; the model's own 'canny' is used." in said(plan, "note")
+
+
+def test_words_that_do_nothing_are_told(micro_model: Path) -> None:
+    plan = make_plan(
+        Request(prompt="", model=str(micro_model), negative_prompt="a box", adapters=(("canny", 1.0),))
+    )
+    assert said(plan, "warning") == [
+        "The negative prompt does nothing, as there is no guidance. Ask for a guidance scale above 1, or "
+        "leave it out.",
+        "There is an adapter but no reference: there is nothing for it to follow.",
+    ]
+
+
+def test_adapters_that_saw_their_control_drawn_differently(micro_model: Path, tmp_path: Path) -> None:
+    thick = save_thick(micro_model, tmp_path / "thick.safetensors")
+    blurred = save_thick(micro_model, tmp_path / "blurred.safetensors", blur=2)
+    request = Request(
+        prompt="",
+        model=str(micro_model),
+        adapters=((str(thick), 1.0), (str(blurred), 1.0)),
+        references=(canny_of(),),
+    )
+    plan = make_plan(request)
+    assert plan.references[0].dials == {"thickness": 3}
+    assert said(plan, "warning") == [
+        "The adapters were trained on canny drawn in different ways; that of 'thick' is used."
+    ]
+    assert "in.mp4: lines 3 px thick, as the adapter 'thick' was trained on." in said(plan, "note")
 
 
 def test_a_plan_is_json(micro_model: Path) -> None:

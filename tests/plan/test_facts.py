@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from iclora import adapters
 from iclora.errors import AdapterError, ModelError
 from iclora.geometry import LatentFactors
 from iclora.plan import adapter_facts, model_facts, num_prompt_tokens
-from tests.micro import random_layers
+from tests.micro import adapter_metadata, random_layers, save_thick
 
 
 def test_model_facts(micro_model: Path) -> None:
@@ -51,6 +52,40 @@ def test_adapter_facts(micro_model: Path) -> None:
     facts = adapter_facts(model_facts(str(micro_model)), "canny")
     assert (facts.outline.control, facts.outline.base, facts.outline.downscale) == ("canny", "micro", 2)
     assert facts.misfit == ""
+
+
+def test_how_the_control_was_drawn_is_read(micro_model: Path, tmp_path: Path) -> None:
+    facts = model_facts(str(micro_model))
+    assert adapter_facts(facts, "canny").dials == {}
+    thick = save_thick(micro_model, tmp_path / "thick.safetensors", thickness=3, blur=2.5)
+    assert adapter_facts(facts, str(thick)).dials == {"thickness": 3, "blur": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("dials", "message"),
+    [
+        ({"glow": 2}, "trained on canny with glow=2, which this version cannot draw"),
+        ({"thickness": "3"}, "thickness='3'"),
+        ({"thickness": 0}, "says how its control is drawn, but: The line thickness is 0"),
+        ({"thickness": 2.5}, "thickness=2.5, which this version cannot draw"),
+        ({"progress": 1}, "progress=1, which this version cannot draw"),
+        ({"blur": float("nan")}, "The blur is nan"),
+    ],
+)
+def test_a_control_that_cannot_be_drawn_is_refused(
+    micro_model: Path, tmp_path: Path, dials: dict[str, Any], message: str
+) -> None:
+    file = save_thick(micro_model, tmp_path / "a.safetensors", **dials)
+    with pytest.raises(AdapterError, match=message):
+        adapter_facts(model_facts(str(micro_model)), str(file))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"control": 3}'])
+def test_settings_that_are_no_settings_are_named(micro_model: Path, tmp_path: Path, text: str) -> None:
+    metadata = adapter_metadata() | {"iclora.config": text}
+    file = adapters.write(tmp_path / "a.safetensors", random_layers(micro_model), metadata)
+    with pytest.raises(AdapterError, match="'iclora.config' of a.safetensors is not readable JSON settings"):
+        adapter_facts(model_facts(str(micro_model)), str(file))
 
 
 def test_layers_of_another_size_do_not_fit(micro_model: Path, tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
     diffusion_model.transformer_blocks.N.<module>.lora_A.weight  [r, in]
     diffusion_model.transformer_blocks.N.<module>.lora_B.weight  [out, r]      delta W = B @ A, no alpha
 
-Source: facts.md section 2.
+Source: Lightricks LTX-2, ``ltx_core``: ``loader/sd_ops.py`` and ``loader/fuse_loras.py``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from iclora.adapters.names import official_name
 from iclora.adapters.outline import LayerSize, Outline, listed, opened, read_outline, sort_keys
 from iclora.errors import AdapterError, OutputError
+from iclora.media.files import write_file
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +102,7 @@ def write(
     """Write an adapter in the official layout.
 
     Args:
-        path: Where to, ending in ``.safetensors``.
+        path: Where to, ending in ``.safetensors``; folders that are missing are made.
         layers: The change of each linear layer, by diffusers module name.
         metadata: Strings, for instance from `describe`.
         dtype: Type on disk.
@@ -119,24 +118,17 @@ def write(
     path = Path(path)
     if path.suffix != ".safetensors":
         raise OutputError(f"An adapter is written as '.safetensors', not '{path.name}'. Change the ending.")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already. Choose another name or allow overwriting.")
     state = {}
     for name, layer in layers.items():
         for letter, tensor in (("A", layer.down), ("B", layer.up)):
             key = f"diffusion_model.{official_name(name)}.lora_{letter}.weight"
             state[key] = tensor.detach().to(device="cpu", dtype=dtype).contiguous()
     _refuse_non_finite(path, state)
-    partial = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(state, partial, metadata=dict(metadata))
-        os.replace(partial, path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"The adapter cannot be written to {path} ({error}). Check the folder.") from error
-    finally:
-        if partial.is_file():
-            partial.unlink()
+    except OSError as error:
+        raise OutputError(f"The folder of {path} cannot be made ({error}). Choose another place.") from error
+    write_file(path, save(state, metadata=dict(metadata)), overwrite=overwrite)
     return path
 
 
@@ -211,7 +203,8 @@ def _declared_alpha(path: Path, metadata: Mapping[str, str]) -> float | None:
 
 
 def _refuse_non_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    broken = [key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    # 8-bit floats know no `isfinite` of their own.
+    broken = [key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor.float()).all())]
     if broken:
         raise AdapterError(
             f"{path} holds values that are not finite in {listed(broken)}; the picture would be black. "

@@ -1,6 +1,6 @@
 """Names of the transformer's modules: Lightricks' official layout and diffusers' own.
 
-Source: facts.md section 2; the key tables of diffusers' LTX-2 conversion.
+Source: diffusers, ``loaders/lora_conversion_utils.py`` and ``loaders/single_file_utils.py`` (LTX-2).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What the header of a LoRA file tells: its layers and their sizes, the factors of its references, its base.
 
-Source: facts.md section 2.
+Source: Lightricks LTX-2, ``ltx_pipelines``: ``iclora_utils.py`` (the downscale factor); ComfyUI-LTXVideo,
+``iclora.py`` (its other key and the hint in file names).
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
-    except SafetensorError as error:
+    except (OSError, SafetensorError) as error:
         raise AdapterError(
             f"{path} is not a readable .safetensors file ({error}). Download it again."
         ) from error
@@ -200,6 +201,11 @@ def _size(path: Path, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Layer
         raise AdapterError(
             f"The two sides of '{name}' in {path} have shapes {down} and {up}; [rank, in] and [out, rank] "
             "are accepted. The file is damaged or not a LoRA of linear layers."
+        )
+    if math.prod(shapes.get("alpha", ())) != 1:
+        raise AdapterError(
+            f"The alpha of '{name}' in {path} has shape {shapes['alpha']}; one number is accepted. "
+            "The file is damaged."
         )
     return LayerSize(rank=down[0], num_inputs=down[1], num_outputs=up[0])
 

@@ -169,7 +169,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
-    except SafetensorError as error:
+    except (OSError, SafetensorError) as error:
         raise ModelError(
             f"{path} is not a readable .safetensors file ({error}). Download it again."
         ) from error

@@ -15,6 +15,7 @@ from iclora.cli import words
 from iclora.cli.options import PlanWords
 from iclora.cli.words import ReferenceWords
 from iclora.clip import Clip
+from iclora.errors import RequestError
 from iclora.pipeline import Image, Progress, extract_control
 from iclora.plan import (
     ImageRequest,
@@ -82,6 +83,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
     ]
     wanted += [(None, words.parse_reference(text)) for text in said.reference]
     pictures = [words.parse_image(text) for text in said.image]
+    _check_about_references(said, wanted)
     facts = model_facts(said.model)
     given = tuple(_read(wanted, said, facts, report))
     images = tuple(
@@ -122,7 +124,9 @@ def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -
     references = []
     for number, (one, planned) in enumerate(zip(asked.given, plan.references, strict=True)):
         report("controls", number, len(asked.given))
-        clip = one.clip if one.control is None else extract_control(one.control, one.clip, plan)
+        clip = one.clip
+        if one.control is not None:
+            clip = extract_control(one.control, clip, plan, **planned.dials)
         mask = one.said.mask or said.attention_mask
         reference = Reference(
             clip=clip,
@@ -135,6 +139,14 @@ def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -
         references.append(reference)
         report("controls", number + 1, len(asked.given))
     return references
+
+
+def with_sound(clip: Clip, asked: Asked) -> Clip:
+    """Give a result the sound of the first clip where that was asked for; it was read only then."""
+    if not asked.given or asked.given[0].clip.audio is None:
+        return clip
+    source = media.resample(asked.given[0].clip, fps=clip.fps, num_frames=clip.num_frames)
+    return dataclasses.replace(clip, audio=source.audio)
 
 
 def _read(
@@ -151,9 +163,12 @@ def _read(
             one.path,
             fps=fps,
             max_frames=length + 1,
+            audio=said.keep_audio and not given,
             progress=lambda done, total: report("reading", done, total),
         )
         report("reading", clip.num_frames, clip.num_frames)
+        if said.keep_audio and not given and clip.audio is None:
+            raise RequestError(f"{one.path} has no sound to keep; leave --keep-audio out.")
         source = Source.of(clip, one.path.name)
         if one.path.is_file() and clip.num_frames > 1:
             # Pictures have no rate of their own; a video's is kept for the plan to speak of.
@@ -161,6 +176,18 @@ def _read(
             source = dataclasses.replace(source, fps=rate, num_frames=num_frames)
         given.append(Given(clip=clip, source=source, said=one, control=control))
     return given
+
+
+def _check_about_references(said: PlanWords, wanted: list[tuple[str | None, ReferenceWords]]) -> None:
+    """Refuse words that would do nothing, and masks that cannot be read, before anything is loaded."""
+    idle = "--attention-mask" if said.attention_mask is not None else "--attention-strength"
+    if not wanted and (said.attention_mask is not None or said.attention_strength != 1):
+        raise RequestError(f"{idle} is about references, but there are none; add --control or --reference.")
+    if said.keep_audio and not wanted:
+        raise RequestError("--keep-audio keeps a control clip's sound, but there is none; add --control.")
+    for mask in (said.attention_mask, *(one.mask for _, one in wanted)):
+        if mask is not None:
+            media.read(mask, max_frames=1)
 
 
 def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:

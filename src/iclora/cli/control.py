@@ -56,7 +56,7 @@ def canny(said: CannyWords) -> None:
 
     Example: iclora control canny in.mp4 -o edges.mp4 --size 256x256 --frames 33 --fps 16
     """
-    output = check_outputs(said.output, overwrite=said.overwrite)
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
     size = None if said.size is None else words.parse_size(said.size)
     with bars() as report:
         clip = media.read(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from iclora import __version__, media
+from iclora import __version__, controls, media
 from iclora.cli.options import GenerateWords, PlanWords
 from iclora.cli.present import (
     bars,
@@ -20,7 +21,7 @@ from iclora.cli.present import (
     to_stdout,
     write_sidecar,
 )
-from iclora.cli.words import words_of
+from iclora.cli.words import parse_control, parse_image, parse_reference, words_of
 from iclora.errors import OutputError
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlanOutputWords(PlanWords):
-    """The words of `iclora plan`, with how to print it."""
+    """The words of `iclora plan`: those of `generate`, with how to print it."""
 
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Checked: whether the result could go there.")
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False
 
 
@@ -43,9 +47,9 @@ def generate(said: GenerateWords) -> None:
 
     Example: iclora generate --prompt "a clay figure" --control canny=in.mp4 -o out.mp4
     """
-    output = check_outputs(said.output, overwrite=said.overwrite)
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
     # Imported here: it takes seconds, which --help and a path that cannot be written shall not.
-    from iclora.cli.asking import gather, references_of
+    from iclora.cli.asking import gather, references_of, with_sound
     from iclora.pipeline import load_planned
     from iclora.plan import make_plan
 
@@ -62,7 +66,8 @@ def generate(said: GenerateWords) -> None:
         pipe = load_planned(plan, device=said.device, progress=report)
         references = references_of(asked, plan, said, report)
         result = pipe.run(plan, references=references, images=asked.images, progress=report)
-        media.save(result.clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
+        clip = with_sound(result.clip, asked)
+        media.save(clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
         scores = _scores(result)
         content = {"command": "generate", "iclora": __version__, "plan": plan.to_json(), "adherence": scores}
         write_sidecar(output, content)
@@ -81,6 +86,8 @@ def plan(said: PlanOutputWords) -> None:
     from iclora.cli.asking import gather
     from iclora.plan import make_plan
 
+    if said.output is not None:
+        check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
     with bars() as report:
         made = make_plan(gather(said, report).request)
     if said.as_json:
@@ -90,6 +97,19 @@ def plan(said: PlanOutputWords) -> None:
     say_findings(made.findings)
     if any(finding.level == "error" for finding in made.findings):
         raise typer.Exit(1)
+
+
+def _sources(said: PlanWords) -> list[Path]:
+    """Every file a command line reads pictures from."""
+    references = [parse_reference(text) for text in said.reference]
+    files = [
+        *(parse_control(text, controls.CONTROLS)[1] for text in said.control),
+        *(reference.path for reference in references),
+        *(reference.mask for reference in references),
+        *(parse_image(text)[0] for text in said.image),
+        said.attention_mask,
+    ]
+    return [file for file in files if file is not None]
 
 
 def _scores(result: Result) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ def list_models() -> None:
     Example: iclora models list
     """
     # Imported here: it takes seconds, which --help shall not.
+    from iclora import adapters
     from iclora.plan import model_facts
 
     try:
@@ -35,6 +36,14 @@ def list_models() -> None:
         f"tiny  embedded, {size / 2**20:.1f} MiB, licence Apache-2.0",
         f"      {recipe.width}x{recipe.height}, {recipe.num_frames} frames at {recipe.fps:g} per second, "
         f"{len(recipe.sigmas) - 1} steps, {'with' if recipe.has_audio else 'without'} audio",
-        f"      adapters: {', '.join(facts.adapters) or 'none'}",
     ]
+    for name, path in facts.adapters.items():
+        outline = adapters.read_outline(path)
+        lines.append(
+            f"      adapter {name}: follows {outline.control or 'what its file does not say'}, "
+            f"rank {outline.rank}, references at 1/{outline.downscale} of the size, "
+            f"{path.stat().st_size / 2**20:.1f} MiB"
+        )
+    if not facts.adapters:
+        lines.append("      no adapters")
     to_stdout().print("\n".join(lines), markup=False)

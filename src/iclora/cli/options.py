@@ -56,6 +56,11 @@ class PlanWords:
     negative_prompt: Annotated[
         str, typer.Option("--negative-prompt", help="What guidance moves away from.")
     ] = ""
+    keep_audio: Annotated[
+        bool, typer.Option("--keep-audio", help="Give the result the sound of the first control clip.")
+    ] = False
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...")] = "cpu"
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,5 +70,3 @@ class GenerateWords(PlanWords):
     output: Annotated[
         str, typer.Option("--output", "-o", help="Where to: .mp4 .webm .gif, or folder/ of PNGs.")
     ]
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...")] = "cpu"
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False

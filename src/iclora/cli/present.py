@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from iclora.media.files import write_file
 if typing.TYPE_CHECKING:
     from iclora.plan import Finding, Plan
 
-_FRAME = re.compile(r"frame_\d+\.png")
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
 
@@ -102,25 +100,24 @@ def sidecar_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.json")
 
 
-def check_outputs(output: str, *, overwrite: bool) -> Path:
+def check_outputs(output: str, *, overwrite: bool, sources: Iterable[Path] = ()) -> Path:
     """Refuse a result that could not be written, or its sidecar, before any work is done.
 
     Args:
         output: The path as written.
         overwrite: Whether both may be replaced.
+        sources: What the result is made from; never replaced.
 
     Returns:
         The path of the result.
 
     Raises:
-        OutputError: If either could not be written, or a folder to be replaced holds anything but frames.
+        OutputError: If either could not be written, a folder to be replaced holds anything but frames, or the
+            result would replace what it is made from.
     """
     path = media.check_output(output, overwrite=overwrite)
-    foreign = [] if not path.is_dir() else [one for one in path.iterdir() if not _FRAME.fullmatch(one.name)]
-    if foreign:
-        raise OutputError(
-            f"{path} holds {foreign[0].name}, which is no frame of a result; name another folder."
-        )
+    if any(source.exists() and path.exists() and source.samefile(path) for source in sources):
+        raise OutputError(f"{path} is what the result is made from, and would be lost; choose another name.")
     beside = sidecar_path(path)
     if beside.is_dir():
         raise OutputError(f"{beside} is a folder, but the notes on the result go there; move it away.")

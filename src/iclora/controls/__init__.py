@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from iclora.clip import Clip
 from iclora.controls.canny import canny
-from iclora.controls.lines import is_lines, resize_lines, thin
+from iclora.controls.lines import is_lines, redraw_lines, resize_lines, thin
 
 CONTROLS: Mapping[str, Callable[..., Clip]] = MappingProxyType({"canny": canny})
 
-__all__ = ["CONTROLS", "canny", "is_lines", "resize_lines", "thin"]
+__all__ = ["CONTROLS", "canny", "is_lines", "redraw_lines", "resize_lines", "thin"]

@@ -7,6 +7,7 @@ of C grey levels measures 4 C unblurred and about 1.9 C at the default blur.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 
 import cv2
@@ -63,19 +64,19 @@ def canny(
     lines = np.empty_like(clip.frames)
     for index, (gradient_x, gradient_y) in enumerate(_gradients(clip, blur)):
         edges = cv2.Canny(gradient_x, gradient_y, low, high, L2gradient=True)
-        lines[index] = thicken(edges, thickness)[:, :, None]
+        lines[index] = thicken(edges, int(thickness))[:, :, None]
         if progress is not None:
             progress(index + 1, clip.num_frames)
     return dataclasses.replace(clip, frames=lines)
 
 
 def _check(*, low: float | None, high: float | None, blur: float, thickness: int) -> None:
-    if blur < 0:
-        raise RequestError(f"The blur is {blur} pixels; it must be 0 (none) or more. 1 suits most clips.")
-    if thickness < 1:
-        raise RequestError(f"The line thickness is {thickness} pixels; it must be 1 or more.")
+    if not 0 <= blur < math.inf:
+        raise RequestError(f"The blur is {blur} pixels; it must be 0 (none) or more. 1.5 suits most clips.")
+    if not (thickness >= 1 and thickness % 1 == 0):
+        raise RequestError(f"The line thickness is {thickness} pixels; it must be a whole number from 1 up.")
     for name, value in (("low", low), ("high", high)):
-        if value is not None and value < 0:
+        if value is not None and not value >= 0:
             raise RequestError(f"The threshold '{name}' is {value}; give 0 or more, or leave it out.")
     if low is not None and high is not None and low > high:
         raise RequestError(f"The threshold 'low' ({low}) is above 'high' ({high}); swap them.")

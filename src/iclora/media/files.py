@@ -26,7 +26,9 @@ def check_place(path: Path, *, overwrite: bool, directory: bool) -> None:
         OutputError: Something is there already, or the folder around it is missing or cannot be written to.
     """
     parent = path.parent
-    if path.exists() or path.is_symlink():
+    if not path.name:
+        raise OutputError(f"Cannot write '{path}': it is a place without a name of its own; give a new name.")
+    if os.path.lexists(path):
         if path.is_dir() != directory:
             kinds = ("a folder", "a file") if path.is_dir() else ("a file", "a folder")
             raise OutputError(f"{path} is {kinds[0]}, but the result is {kinds[1]}; choose another name.")
@@ -36,7 +38,8 @@ def check_place(path: Path, *, overwrite: bool, directory: bool) -> None:
         what = "is not a folder" if parent.exists() else "does not exist"
         raise OutputError(f"Cannot write {path}: {parent} {what}; make that folder or choose another place.")
     try:
-        with tempfile.TemporaryFile(dir=parent):
+        # Named like what `_sibling` lends, so that a name that is too long is found out now.
+        with tempfile.NamedTemporaryFile(dir=parent, prefix=f".{path.name}.", suffix=".part"):
             pass
     except OSError as error:
         raise _output_error(path, error) from error

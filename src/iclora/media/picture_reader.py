@@ -117,7 +117,10 @@ def read_pattern(
     before, place, after = re.split(r"(%(?:0\d+)?d)", path.name, maxsplit=1)
     width = int(place[1:-1] or 1)
     fitting = re.compile(re.escape(before) + rf"(\d{{{width},}})" + re.escape(after))
-    entries = list(path.parent.iterdir()) if path.parent.is_dir() else []
+    try:
+        entries = list(path.parent.iterdir()) if path.parent.is_dir() else []
+    except OSError as error:
+        raise MediaError(f"Cannot read the folder {path.parent} ({error}); check its permissions.") from error
     numbered = sorted((int(match[1]), entry) for entry in entries if (match := fitting.fullmatch(entry.name)))
     if not numbered:
         raise MediaError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,9 +54,9 @@ def read(
         raise RequestError(f"Cannot read {max_frames} frames; ask for 1 or more.")
     path = Path(path)
     report = progress if progress is not None else _no_progress
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path's own, false for names no file can have
         return read_directory(path, fps=fps, max_frames=max_frames, progress=report)
-    if not path.exists():
+    if not os.path.exists(path):
         if has_number(path.name):
             return read_pattern(path, fps=fps, max_frames=max_frames, progress=report)
         raise MediaError(f"There is no file {path}; give a video, a picture or a folder of pictures.")

@@ -38,7 +38,7 @@ def side_by_side(
         One clip with the sound of the first clip that has any.
 
     Raises:
-        RequestError: No clips, a label count that differs, or different frame rates.
+        RequestError: No clips, a label count that differs, different frame rates, or a height below 1.
     """
     _check_labels(len(clips), labels)
     rates = sorted({clip.fps for clip in clips})
@@ -48,6 +48,8 @@ def side_by_side(
             "bring them to one clock with media.resample first."
         )
     height = max(clip.height for clip in clips) if height is None else height
+    if height < 1:
+        raise RequestError(f"Clips cannot be shown {height} pixels high; the height must be at least 1.")
     num_frames = max(clip.num_frames for clip in clips)
     columns = [_column(clip, height, num_frames) for clip in clips]
     if labels is not None:

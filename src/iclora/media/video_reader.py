@@ -59,7 +59,7 @@ def read_video(
         ) from error
     if not audio:
         return clip
-    sound = _read_audio(path, start_seconds)
+    sound = _read_audio(path, start_seconds, clip.duration_seconds)
     return replace(clip, audio=None if sound is None else trim_audio(sound, clip.duration_seconds))
 
 
@@ -174,8 +174,8 @@ def _stack(pictures: list[np.ndarray], path: Path) -> UInt8[np.ndarray, "f h w 3
     return np.stack(pictures)
 
 
-def _read_audio(path: Path, start_seconds: float) -> Audio | None:
-    """Read the first sound stream from a moment on; None if there is none."""
+def _read_audio(path: Path, start_seconds: float, duration_seconds: float) -> Audio | None:
+    """Read the first sound stream from a moment on, for at least so long; None if there is none."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
@@ -186,6 +186,8 @@ def _read_audio(path: Path, start_seconds: float) -> Audio | None:
             for frame in container.decode(stream):
                 if first_seconds is None:
                     first_seconds = float(frame.time or 0.0)
+                if frame.time is not None and frame.time > start_seconds + duration_seconds:
+                    break
                 chunks += [part.to_ndarray() for part in resampler.resample(frame)]
             chunks += [part.to_ndarray() for part in resampler.resample(None)] if chunks else []
             sample_rate = int(stream.rate)

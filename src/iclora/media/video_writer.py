@@ -19,6 +19,7 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 # The bytes depend on how many threads the encoder has, so their number is fixed, not taken from the machine.
 _NUM_THREADS = 4
 _BITEXACT = {"fflags": "+bitexact"}  # no dates, no random ids
+_SLOWEST_FPS = 1 / 600  # a GIF frame lasts at most 655 seconds, and rates are kept as fractions of 1001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,24 +66,23 @@ def encode_video(clip: Clip, encoding: Encoding, *, progress: Callable[[int, int
     Raises:
         OutputError: The encoder refuses the size or rate, or the file cannot hold that many sound channels.
     """
+    _check_rate(clip)
+    sound = None if clip.audio is None or clip.audio.samples.shape[1] == 0 else clip.audio
     buffer = io.BytesIO()
     try:
         with av.open(buffer, "w", format=encoding.container, options=_BITEXACT) as container:
             video = _add_video(container, clip, encoding)
-            audio = None if clip.audio is None else _add_audio(container, clip.audio, encoding)
+            audio = None if sound is None else _add_audio(container, sound, encoding)
             for index, picture in enumerate(clip.frames):
                 frame = _yuv_frame(picture)
                 frame.pts, frame.time_base = index, video.codec_context.time_base
                 container.mux(video.encode(frame))
                 progress(index + 1, clip.num_frames)
             container.mux(video.encode(None))
-            if clip.audio is not None and audio is not None:
-                _mux_audio(container, audio, clip.audio)
+            if sound is not None and audio is not None:
+                _mux_audio(container, audio, sound)
     except av.FFmpegError as error:
-        raise OutputError(
-            f"The encoder {encoding.video_codec} cannot write {clip.width}x{clip.height} pixels "
-            f"at {clip.fps:g} frames per second ({error.strerror}); choose another size, rate or kind."
-        ) from error
+        raise _refused(encoding.video_codec, clip, error) from error
     return buffer.getvalue()
 
 
@@ -98,22 +98,41 @@ def encode_gif(clip: Clip, *, progress: Callable[[int, int | None], None]) -> by
         The content of the file.
 
     Raises:
-        OutputError: The clip has more than 100 frames per second.
+        OutputError: The clip has more than 100 frames per second, or the encoder refuses its size.
     """
+    _check_rate(clip)
     if clip.fps > 100:
         raise OutputError(f"GIF holds at most 100 frames per second, not {clip.fps:g}; write .mp4 instead.")
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="gif", options=_BITEXACT) as container:
-        stream = container.add_stream("gif", rate=Fraction(clip.fps).limit_denominator(1001))
-        stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "pal8"
-        stream.codec_context.time_base = Fraction(1, 100)
-        for index, frame in enumerate(_with_palette(clip)):
-            frame.pts = round(index * 100 / clip.fps)
-            frame.time_base = Fraction(1, 100)
-            container.mux(stream.encode(frame))
-            progress(index + 1, clip.num_frames)
-        container.mux(stream.encode(None))
+    try:
+        with av.open(buffer, "w", format="gif", options=_BITEXACT) as container:
+            stream = container.add_stream("gif", rate=Fraction(clip.fps).limit_denominator(1001))
+            stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "pal8"
+            stream.codec_context.time_base = Fraction(1, 100)
+            for index, frame in enumerate(_with_palette(clip)):
+                frame.pts = round(index * 100 / clip.fps)
+                frame.time_base = Fraction(1, 100)
+                container.mux(stream.encode(frame))
+                progress(index + 1, clip.num_frames)
+            container.mux(stream.encode(None))
+    except av.FFmpegError as error:
+        raise _refused("gif", clip, error) from error
     return buffer.getvalue()
+
+
+def _check_rate(clip: Clip) -> None:
+    if clip.fps < _SLOWEST_FPS:
+        raise OutputError(
+            f"A frame every {1 / clip.fps:g} seconds is too slow for a video; write a folder of pictures, or "
+            f"resample to {_SLOWEST_FPS:.4f} frames per second or more."
+        )
+
+
+def _refused(encoder: str, clip: Clip, error: av.FFmpegError) -> OutputError:
+    return OutputError(
+        f"The encoder {encoder} cannot write {clip.width}x{clip.height} pixels at {clip.fps:g} frames per "
+        f"second ({error.strerror}); choose another size, rate or kind."
+    )
 
 
 def _with_palette(clip: Clip) -> Iterable[av.VideoFrame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from iclora.media.video_writer import MP4, WEBM, encode_gif, encode_video
 
 _ENCODINGS = {".mp4": MP4, ".webm": WEBM}
 _CLIP_SUFFIXES = (*_ENCODINGS, ".gif", ".png")
+_FRAME = re.compile(r"frame_\d+\.png")
 _IMAGE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -33,14 +35,16 @@ def save(
         clip: What to write.
         path: `.mp4` (H.264), `.webm` (VP9), `.gif`, `.png` for a clip of one frame; a name without a suffix
             or with a slash at its end is a folder of `frame_0000.png`, `frame_0001.png`, ...
-        overwrite: Whether a result that exists there may be replaced (a folder with all that is in it).
+        overwrite: Whether a result that exists there may be replaced: a file, or a folder that holds nothing
+            but such frames.
         progress: Called with the frames encoded so far and the total.
 
     Returns:
         The path written.
 
     Raises:
-        OutputError: The path exists, is of an unknown kind, cannot be written, or the disk is full.
+        OutputError: The path exists, is a folder with other things in it, is of an unknown kind, cannot be
+            written, or the disk is full.
     """
     report = progress if progress is not None else _no_progress
     target = check_output(path, overwrite=overwrite)
@@ -73,7 +77,8 @@ def check_output(path: str | Path, *, overwrite: bool) -> Path:
         The path.
 
     Raises:
-        OutputError: The path exists, is of an unknown kind, or its folder is missing or cannot be written to.
+        OutputError: The path exists, is a folder with other things in it, is of an unknown kind, or its
+            folder is missing or cannot be written to.
     """
     target, directory = Path(path), _is_directory(path)
     if not directory and target.suffix.lower() not in _CLIP_SUFFIXES:
@@ -82,6 +87,15 @@ def check_output(path: str | Path, *, overwrite: bool) -> Path:
             "or a name that ends in / for a folder of pictures."
         )
     check_place(target, overwrite=overwrite, directory=directory)
+    if target.is_dir():
+        foreign = sorted(
+            one.name for one in target.iterdir() if not _FRAME.fullmatch(one.name) or one.is_dir()
+        )
+        if foreign:
+            raise OutputError(
+                f"{target} holds {foreign[0]}, which is no frame of a result; name another folder, or move "
+                "away what is not to be replaced."
+            )
     return target
 
 
@@ -121,7 +135,13 @@ def _numbered_pictures(
 
 def _encode_image(image: UInt8[np.ndarray, "h w 3"], image_format: str) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(buffer, format=image_format, quality=95)
+    try:
+        Image.fromarray(np.ascontiguousarray(image)).save(buffer, format=image_format, quality=95)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{image_format} cannot hold {image.shape[1]}x{image.shape[0]} pixels ({error}); "
+            "choose another size or .png."
+        ) from error
     return buffer.getvalue()
 
 

@@ -19,7 +19,7 @@ def extract_control(kind: str, clip: Clip, plan: Plan, **dials: Any) -> Clip:
         kind: A name in `controls.CONTROLS`.
         clip: The filmed clip.
         plan: The plan.
-        **dials: Passed on to the control.
+        **dials: Passed on to the control, such as those of the planned reference.
 
     Returns:
         The control clip.
@@ -29,7 +29,9 @@ def extract_control(kind: str, clip: Clip, plan: Plan, **dials: Any) -> Clip:
 
 
 def fit_reference(clip: Clip, planned: PlannedReference, plan: Plan) -> Clip:
-    """Bring a reference to the clock and size of the result; lines stay as thick and as white as they are.
+    """Bring a reference to the clock and size of the result.
+
+    Lines stay white; where they are thinner than the adapter was trained on, they are drawn as thick as that.
 
     Args:
         clip: The reference, its control already extracted.
@@ -40,10 +42,12 @@ def fit_reference(clip: Clip, planned: PlannedReference, plan: Plan) -> Clip:
         The reference laid over the result.
     """
     clip = media.resample(clip, fps=plan.fps, num_frames=plan.num_frames)
+    thickness = int(planned.dials.get("thickness", 1))
     same = (clip.height, clip.width) == (plan.height, plan.width)
     if planned.is_lines and not same and clip.height >= plan.height and clip.width >= plan.width:
-        return controls.resize_lines(clip, plan.height, plan.width)
-    return clip if same else media.resize(clip, plan.height, plan.width)
+        return controls.resize_lines(clip, plan.height, plan.width, thickness=thickness)
+    clip = clip if same else media.resize(clip, plan.height, plan.width)
+    return controls.redraw_lines(clip, thickness) if planned.is_lines and thickness > 1 else clip
 
 
 def shrink_reference(clip: Clip, planned: PlannedReference) -> Clip:

@@ -9,7 +9,14 @@ otherwise than asked) or a *note* (good to know).
 """
 
 from iclora.plan.decide import follow_rate, make_plan
-from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
+from iclora.plan.facts import (
+    AdapterFacts,
+    ModelFacts,
+    adapter_facts,
+    control_dials,
+    model_facts,
+    num_prompt_tokens,
+)
 from iclora.plan.values import (
     Finding,
     ImageRequest,
@@ -33,6 +40,7 @@ __all__ = [
     "Request",
     "Source",
     "adapter_facts",
+    "control_dials",
     "follow_rate",
     "make_plan",
     "model_facts",

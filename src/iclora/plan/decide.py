@@ -7,20 +7,12 @@ changed to the findings.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from iclora import geometry
-from iclora.geometry import LatentFactors, LatentGrid
+from iclora.geometry import LatentGrid
 from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
-from iclora.plan.values import (
-    Findings,
-    Plan,
-    PlannedAdapter,
-    PlannedReference,
-    ReferenceRequest,
-    Request,
-    Source,
-)
+from iclora.plan.laying import Canvas, lay_reference
+from iclora.plan.values import Findings, Plan, PlannedAdapter, ReferenceRequest, Request
 
 MAX_SIZE_SHARE = 64
 """Most target tokens accepted, as a multiple of those at the model's own size: beyond it memory runs out."""
@@ -28,21 +20,6 @@ COMFORT_SHARE = 4
 """From this multiple of the tokens at the model's own size on, the plan warns."""
 RATE_RANGE = (0.75, 1.25)
 """A control's frame rate is followed within these multiples of the model's own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Canvas:
-    """Size and clock of the result."""
-
-    height: int
-    width: int
-    num_frames: int
-    fps: float
-    factors: LatentFactors
-
-    @property
-    def grid(self) -> LatentGrid:
-        return geometry.latent_grid(self.num_frames, self.height, self.width, self.factors)
 
 
 def make_plan(request: Request) -> Plan:
@@ -68,10 +45,11 @@ def make_plan(request: Request) -> Plan:
     canvas = _canvas(request, facts, scales, findings)
     _check_amount(canvas.grid, facts, findings)
     references = [
-        _planned_reference(asked, factors, canvas, adapters, findings)
+        lay_reference(asked, factors, canvas, adapters, findings)
         for asked, factors in zip(request.references, scales, strict=True)
     ]
     _check_rest(request, facts, canvas, findings)
+    _say_rest(request, facts, findings)
     return Plan(
         model=request.model,
         model_path=str(facts.path),
@@ -150,6 +128,7 @@ def _planned_adapter(
         downscale=adapter.outline.downscale,
         downscale_source=adapter.outline.downscale_source,
         temporal_factor=adapter.outline.temporal_factor,
+        dials=adapter.dials,
     )
 
 
@@ -184,9 +163,7 @@ def _any(values: set[int]) -> str:
     return " or ".join(str(value) for value in sorted(values))
 
 
-def _canvas(
-    request: Request, facts: ModelFacts, scales: list[tuple[int, int]], findings: Findings
-) -> _Canvas:
+def _canvas(request: Request, facts: ModelFacts, scales: list[tuple[int, int]], findings: Findings) -> Canvas:
     """Size and clock that every reference's factors divide."""
     space = math.lcm(*(downscale for downscale, _ in scales)) * math.lcm(
         facts.factors.height, facts.factors.width
@@ -195,7 +172,7 @@ def _canvas(
     height, width = _size(request, facts, space, findings)
     fps = _rate(request, facts, findings)
     num_frames = _length(request, facts, fps, time, findings)
-    return _Canvas(height=height, width=width, num_frames=num_frames, fps=fps, factors=facts.factors)
+    return Canvas(height=height, width=width, num_frames=num_frames, fps=fps, factors=facts.factors)
 
 
 def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings) -> tuple[int, int]:
@@ -276,80 +253,8 @@ def _check_amount(grid: LatentGrid, facts: ModelFacts, findings: Findings) -> No
             findings.warning(f"{text}; quality may suffer.", advice)
 
 
-def _planned_reference(
-    asked: ReferenceRequest,
-    scales: tuple[int, int],
-    canvas: _Canvas,
-    adapters: list[PlannedAdapter],
-    findings: Findings,
-) -> PlannedReference:
-    """Lay a reference over the result, and say what is done to it."""
-    downscale, temporal = scales
-    _say_clock(asked.source, canvas, findings)
-    _say_picture(asked, canvas, adapters, findings)
-    for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
-        if not 0 <= value <= 1:
-            text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
-            findings.error(text)
-    frames = (canvas.num_frames - 1) // temporal + 1
-    height, width = canvas.height // downscale, canvas.width // downscale
-    return PlannedReference(
-        label=asked.source.label,
-        control=asked.control,
-        is_lines=asked.control is None and asked.source.is_lines,
-        strength=asked.strength,
-        attention_strength=asked.attention_strength,
-        masked=asked.masked,
-        downscale=downscale,
-        temporal_factor=temporal,
-        num_frames=frames,
-        height=height,
-        width=width,
-        grid=geometry.latent_grid(frames, height, width, canvas.factors),
-    )
-
-
-def _say_clock(source: Source, canvas: _Canvas, findings: Findings) -> None:
-    """Say how a reference is brought to the result's rate and length."""
-    said = []
-    if source.num_frames == 1 and canvas.num_frames > 1:
-        said.append("the still is repeated")
-    elif source.num_frames > 1:
-        if abs(source.fps - canvas.fps) > 1e-6 * canvas.fps:
-            said.append(f"resampled from {source.fps:.4g} to {canvas.fps:.4g} frames per second")
-        available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
-        if available < canvas.num_frames:
-            said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
-        elif available > canvas.num_frames:
-            said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
-    if said:
-        findings.note(f"{source.label}: {'; '.join(said)}.")
-
-
-def _say_picture(
-    asked: ReferenceRequest, canvas: _Canvas, adapters: list[PlannedAdapter], findings: Findings
-) -> None:
-    """Say when a reference is cropped, or is not what the adapter was trained on."""
-    source = asked.source
-    aspect = (source.width / source.height) / (canvas.width / canvas.height)
-    if abs(aspect - 1) > 0.01:
-        side = "sides" if aspect > 1 else "top and bottom"
-        lost = 1 - min(aspect, 1 / aspect)
-        text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
-        findings.note(text)
-    kinds = {adapter.control for adapter in adapters} - {None}
-    if asked.control is not None and kinds and asked.control not in kinds:
-        followed = " or ".join(sorted(map(str, kinds)))
-        text = f"{source.label}: the control is {asked.control}, but the adapter follows {followed}."
-        findings.warning(text, about="adapter")
-    if asked.control is None and kinds == {"canny"} and not source.is_lines:
-        text = f"{source.label}: the adapter follows white lines on black, and this clip is not that."
-        advice = f"For its edges use --control canny={source.label}."
-        findings.warning(text, advice=advice, about="adapter")
-
-
-def _check_rest(request: Request, facts: ModelFacts, canvas: _Canvas, findings: Findings) -> None:
-    """Check prompts, pictures, seed and guidance; say what the model lacks."""
+def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: Findings) -> None:
+    """Check prompts, pictures, seed and guidance."""
     for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
         num_tokens = num_prompt_tokens(facts, prompt)
         if num_tokens > facts.recipe.max_prompt_tokens:
@@ -368,6 +273,15 @@ def _check_rest(request: Request, facts: ModelFacts, canvas: _Canvas, findings: 
     if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 1):
         text = f"The guidance scale is {request.guidance_scale:g}; a number from 1 (none) up is accepted."
         findings.error(text)
+
+
+def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
+    """Say what does nothing, what it costs, and what the model lacks."""
+    if request.negative_prompt and request.guidance_scale == 1:
+        text = "The negative prompt does nothing, as there is no guidance."
+        findings.warning(text, advice="Ask for a guidance scale above 1, or leave it out.")
+    if request.adapters and not request.references:
+        findings.warning("There is an adapter but no reference: there is nothing for it to follow.")
     if request.guidance_scale > 1:
         text = "Guidance doubles the time, and a distilled schedule is made to do without it."
         findings.note(text)

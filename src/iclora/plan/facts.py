@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKLLTX2Video, LTX2VideoTransformer3DModel
 from transformers import AutoTokenizer
@@ -16,8 +19,13 @@ from transformers import AutoTokenizer
 from iclora import adapters, checkpoints, geometry
 from iclora.adapters import Outline
 from iclora.checkpoints import Recipe
-from iclora.errors import AdapterError, ModelError
+from iclora.clip import Clip
+from iclora.controls import CONTROLS
+from iclora.errors import AdapterError, ModelError, RequestError
 from iclora.geometry import LatentFactors, LatentGrid
+
+_NO_DIALS = ("clip", "progress")
+"""Parameters of a control that say nothing of how it is drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +61,14 @@ class AdapterFacts:
         path: Its file.
         outline: Its header.
         misfit: Why it cannot be used with the model; empty where it can.
+        dials: How the control it was trained on was drawn, such as `{"thickness": 3}`: what differs from the
+            control's own defaults.
     """
 
     path: Path
     outline: Outline
     misfit: str
+    dials: Mapping[str, int | float]
 
 
 def model_facts(model: str) -> ModelFacts:
@@ -94,7 +105,8 @@ def adapter_facts(facts: ModelFacts, name: str) -> AdapterFacts:
         The facts.
 
     Raises:
-        AdapterError: If there is no such adapter, or its file is damaged.
+        AdapterError: If there is no such adapter, its file is damaged, or it asks for a control that cannot
+            be drawn.
     """
     path = facts.adapters.get(name, Path(name))
     if not path.is_file():
@@ -104,7 +116,47 @@ def adapter_facts(facts: ModelFacts, name: str) -> AdapterFacts:
             "Give one of those names or the path of a .safetensors file."
         )
     outline = adapters.read_outline(path)
-    return AdapterFacts(path=path, outline=outline, misfit=_misfit(facts, outline))
+    dials = control_dials(outline)
+    return AdapterFacts(path=path, outline=outline, misfit=_misfit(facts, outline), dials=dials)
+
+
+def control_dials(outline: Outline) -> dict[str, int | float]:
+    """Read from an adapter's `iclora.config` how the control it was trained on was drawn.
+
+    Args:
+        outline: The adapter's header.
+
+    Returns:
+        Dials of the control; none where the adapter says nothing, or follows a control that is not ours.
+
+    Raises:
+        AdapterError: If what it says cannot be read, or the control has no such dial or value.
+    """
+    control = CONTROLS.get(outline.control or "")
+    try:
+        config = json.loads(outline.metadata.get("iclora.config") or "{}")
+        dials = dict(config.get("control", {}))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise AdapterError(
+            f"'iclora.config' of {outline.source} is not readable JSON settings ({error}). Fetch it again."
+        ) from error
+    if control is None or not dials:
+        return {}
+    known = inspect.signature(control).parameters
+    for name, value in dials.items():
+        whole = name in known and isinstance(known[name].default, int)
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if name not in known or name in _NO_DIALS or not number:
+            raise AdapterError(
+                f"{outline.source} was trained on {outline.control} with {name}={value!r}, which this "
+                "version cannot draw. Install the version that trained it."
+            )
+        dials[name] = value if whole else float(value)
+    try:
+        control(Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0), **dials)
+    except RequestError as error:
+        raise AdapterError(f"{outline.source} says how its control is drawn, but: {error}") from error
+    return dials
 
 
 def _misfit(facts: ModelFacts, outline: Outline) -> str:

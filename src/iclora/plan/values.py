@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from iclora.clip import Clip
@@ -150,7 +151,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedAdapter:
-    """An adapter to attach."""
+    """An adapter to attach; its dials are how the control it was trained on is drawn."""
 
     name: str
     path: str
@@ -161,11 +162,12 @@ class PlannedAdapter:
     downscale: int
     downscale_source: str
     temporal_factor: int
+    dials: Mapping[str, int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedReference:
-    """A reference as the model will be given it."""
+    """A reference as the model will be given it; its dials are how its control, or its lines, are drawn."""
 
     label: str
     control: str | None
@@ -179,6 +181,7 @@ class PlannedReference:
     height: int
     width: int
     grid: LatentGrid
+    dials: Mapping[str, int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

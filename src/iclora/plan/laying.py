@@ -1,0 +1,136 @@
+"""A reference laid over the result: its clock, its size, how its lines are drawn, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from iclora import geometry
+from iclora.geometry import LatentFactors, LatentGrid
+from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, ReferenceRequest, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canvas:
+    """Size and clock of the result."""
+
+    height: int
+    width: int
+    num_frames: int
+    fps: float
+    factors: LatentFactors
+
+    @property
+    def grid(self) -> LatentGrid:
+        """Its latent grid."""
+        return geometry.latent_grid(self.num_frames, self.height, self.width, self.factors)
+
+
+def lay_reference(
+    asked: ReferenceRequest,
+    scales: tuple[int, int],
+    canvas: Canvas,
+    adapters: list[PlannedAdapter],
+    findings: Findings,
+) -> PlannedReference:
+    """Lay a reference over the result, and say what is done to it.
+
+    Args:
+        asked: The reference as asked for.
+        scales: Its downscale and temporal factor.
+        canvas: Size and clock of the result.
+        adapters: The adapters to attach.
+        findings: What is said is added here.
+
+    Returns:
+        The reference as the model will be given it.
+    """
+    downscale, temporal = scales
+    _say_clock(asked.source, canvas, findings)
+    _say_picture(asked, canvas, adapters, findings)
+    for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
+        if not 0 <= value <= 1:
+            text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
+            findings.error(text)
+    frames = (canvas.num_frames - 1) // temporal + 1
+    height, width = canvas.height // downscale, canvas.width // downscale
+    return PlannedReference(
+        label=asked.source.label,
+        control=asked.control,
+        is_lines=asked.control is None and asked.source.is_lines,
+        strength=asked.strength,
+        attention_strength=asked.attention_strength,
+        masked=asked.masked,
+        downscale=downscale,
+        temporal_factor=temporal,
+        num_frames=frames,
+        height=height,
+        width=width,
+        grid=geometry.latent_grid(frames, height, width, canvas.factors),
+        dials=_dials(asked, adapters, findings),
+    )
+
+
+def _dials(
+    asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Findings
+) -> Mapping[str, int | float]:
+    """How a control is drawn, or the lines of one that is ready: as the adapter saw it in training."""
+    kind = "canny" if asked.control is None and asked.source.is_lines else asked.control
+    drawn = [adapter for adapter in adapters if adapter.control == kind and adapter.dials]
+    if kind is None or not drawn:
+        return {}
+    dials, name = drawn[0].dials, drawn[0].name
+    if any(dict(other.dials) != dict(dials) for other in drawn[1:]):
+        text = f"The adapters were trained on {kind} drawn in different ways; that of '{name}' is used."
+        findings.warning(text, about="adapter")
+    if asked.control is not None:
+        how = ", ".join(_in_words(*dial) for dial in dials.items())
+        findings.note(f"{asked.source.label}: {how}, as the adapter '{name}' was trained on.")
+    elif dials.get("thickness", 1) > 1:
+        how = _in_words("thickness", dials["thickness"])
+        findings.note(f"{asked.source.label}: thinner {how}, as the adapter '{name}' was trained on.")
+    return dials
+
+
+def _in_words(dial: str, value: int | float) -> str:
+    return f"lines {value:g} px thick" if dial == "thickness" else f"{dial} {value:g}"
+
+
+def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
+    """Say how a reference is brought to the result's rate and length."""
+    said = []
+    if source.num_frames == 1 and canvas.num_frames > 1:
+        said.append("the still is repeated")
+    elif source.num_frames > 1:
+        if abs(source.fps - canvas.fps) > 1e-6 * canvas.fps:
+            said.append(f"resampled from {source.fps:.4g} to {canvas.fps:.4g} frames per second")
+        available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
+        if available < canvas.num_frames:
+            said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
+        elif available > canvas.num_frames:
+            said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
+    if said:
+        findings.note(f"{source.label}: {'; '.join(said)}.")
+
+
+def _say_picture(
+    asked: ReferenceRequest, canvas: Canvas, adapters: list[PlannedAdapter], findings: Findings
+) -> None:
+    """Say when a reference is cropped, or is not what the adapter was trained on."""
+    source = asked.source
+    aspect = (source.width / source.height) / (canvas.width / canvas.height)
+    if abs(aspect - 1) > 0.01:
+        side = "sides" if aspect > 1 else "top and bottom"
+        lost = 1 - min(aspect, 1 / aspect)
+        text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
+        findings.note(text)
+    kinds = {adapter.control for adapter in adapters} - {None}
+    if asked.control is not None and kinds and asked.control not in kinds:
+        followed = " or ".join(sorted(map(str, kinds)))
+        text = f"{source.label}: the control is {asked.control}, but the adapter follows {followed}."
+        findings.warning(text, about="adapter")
+    if asked.control is None and kinds == {"canny"} and not source.is_lines:
+        text = f"{source.label}: the adapter follows white lines on black, and this clip is not that."
+        advice = f"For its edges use --control canny={source.label}."
+        findings.warning(text, advice=advice, about="adapter")
