@@ -27,7 +27,7 @@ check: $(STAMP)
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
 adherence: $(STAMP)
-	$(BIN)/python -m toyworld.adherence
+	$(BIN)/python -m toyworld.adherence $(ADHERENCE)
 
 clean:
 	rm -rf .venv demo

@@ -115,9 +115,9 @@ def build_transformer(shape: Shape = TINY) -> LTX2VideoTransformer3DModel:
         shape: Sizes of the model.
 
     Returns:
-        The transformer with random weights, but for two things that training would spend its first thousand steps
-        on: input and output layers pass noise through, and the constant part of queries and keys makes each token
-        look at its own place (rotary positions turn equal vectors into a kernel around distance 0).
+        The transformer with random weights, but for two things it need not learn first: input and output
+        layers pass noise through, and the constant part of queries and keys makes each token look at its own
+        place (rotary positions turn equal vectors into a kernel around distance 0).
     """
     transformer = LTX2VideoTransformer3DModel(
         in_channels=shape.latent_channels,

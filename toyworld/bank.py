@@ -52,7 +52,8 @@ def fill(
         scenes = render(list(seeds), height=size, width=size, num_frames=num_frames, fps=fps, device=device)
         frames[start : start + len(seeds)] = scenes.frames.cpu().numpy()
         captions += scenes.captions
-        log.write_text(json.dumps(captions))
+        (folder / "new.json").write_text(json.dumps(captions))
+        (folder / "new.json").replace(log)
     frames.flush()
 
 

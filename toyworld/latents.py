@@ -56,7 +56,7 @@ def encode_bank(bank: Path, vae: AutoencoderKLLTX2Video) -> None:
             latent = encode_frames(vae, pictures)[0].float().cpu().numpy()
             if name not in files:
                 path, mode = bank / f"{name}.npy", "r+" if start else "w+"
-                shape = None if start else (count, *latent.shape)
+                shape = None if start else (len(frames), *latent.shape)
                 files[name] = open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
             files[name][index] = latent
         done.write_text(str(index + 1))

@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from iclora.reference import TokenSequence, assemble, reference_tokens, target_s
 from iclora.sampling import DISTILLED_SIGMAS, add_noise
 from iclora.transformer import Stream, velocity
 from toyworld.architecture import MICRO, TINY, build, save
+from toyworld.feeding import feed
 from toyworld.latents import DOWNSCALE, FPS, THICKNESS
 from toyworld.optimizers import Muon, adam, cosine, split
 
@@ -51,6 +53,7 @@ REST = (
     "gate_logits",
 )
 """Parts of names that AdamW trains; Muon, the other matrices."""
+Drawn = tuple[Tensor, Tensor, list[str], tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +73,7 @@ class Bank:
         return cls(captions=captions, **arrays)
 
 
-def draw(
-    bank: Bank, rng: np.random.Generator, *, count: int, window: int
-) -> tuple[Tensor, Tensor, list[str], tuple[int, int]]:
+def draw(bank: Bank, rng: np.random.Generator, *, count: int, window: int) -> Drawn:
     """Draws a batch of windows, the same window for all of its clips.
 
     Args:
@@ -130,24 +131,24 @@ def draw_sigmas(rng: np.random.Generator, count: int) -> Tensor:
     return torch.from_numpy(np.where(rng.random(count) < 0.5, steps, free)).float()
 
 
-def loss_of(parts: Components, bank: Bank, rng: np.random.Generator, given: argparse.Namespace) -> Tensor:
+def loss_of(parts: Components, drawn: Drawn, rng: np.random.Generator, given: argparse.Namespace) -> Tensor:
     """Computes the flow-matching loss of one batch, on target tokens only.
 
     Args:
         parts: The model.
-        bank: Encoded clips.
-        rng: Source of chance.
+        drawn: From `draw`.
+        rng: Source of chance for noise and noise levels.
         given: Options of the command line.
 
     Returns:
         Scalar.
     """
-    target, control, captions, place = draw(bank, rng, count=given.batch, window=given.window)
+    target, control, captions, place = drawn
     target, control = target.to(given.device), control.to(given.device)
     sequence = sequence_of(target, control if given.adapter else None, place)
-    drawn = rng.standard_normal(tuple(sequence.clean.shape), dtype=np.float32)
-    noise = torch.from_numpy(drawn).to(given.device)
-    sigma = draw_sigmas(rng, given.batch).to(given.device)
+    generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**62)))
+    noise = torch.randn(sequence.clean.shape, generator=generator, device=given.device)
+    sigma = draw_sigmas(rng, len(target)).to(given.device)
     noisy = add_noise(sequence, noise, sigma)
     with torch.autocast(given.device.split(":")[0], torch.bfloat16):
         prompt = encode_prompt(parts, *captions)
@@ -203,15 +204,15 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
         trained.load_state_dict(saved["trained"])
         for mover, values in zip(movers, saved["movers"], strict=True):
             mover.load_state_dict(values)
-    while step < given.steps:
-        rng = np.random.default_rng([given.seed, step])
-        loss = loss_of(parts, bank, rng, given)
+    drawing = partial(draw, bank, count=given.batch, window=given.window)
+    for now, drawn in feed(drawing, seed=given.seed, first=step, last=given.steps, workers=given.workers):
+        loss = loss_of(parts, drawn, np.random.default_rng([given.seed, now, 1]), given)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         for mover in movers:
             mover.step()
         trained.zero_grad(set_to_none=True)
-        step += 1
+        step = now + 1
         for name, parameter in trained.named_parameters():
             average[name].lerp_(parameter.detach(), max(1 - AVERAGE, 1 / (step + 1)))
         row = {"step": step, "loss": round(loss.item(), 5)}
@@ -258,6 +259,7 @@ def adapter_model(given: argparse.Namespace) -> tuple[Components, Callable[[], N
         The model, and what writes the adapter.
     """
     parts = checkpoints.load(given.adapter, device=given.device, dtype=torch.float32)
+    torch.manual_seed(given.seed)
 
     def finish() -> None:
         metadata = adapters.describe(
@@ -286,6 +288,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=16, help="latents high and wide")
     parser.add_argument("--muon", type=float, default=4e-3, help="peak learning rate of matrices")
     parser.add_argument("--adam", type=float, default=5e-4, help="peak learning rate of everything else")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--micro", action="store_true", help="a base small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -8,6 +8,7 @@ edge pictures of the clips, at full and at half size, because control clips go t
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from diffusers import AutoencoderKLLTX2Video
 from torch import Tensor
 
 from toyworld.architecture import MICRO, TINY, build_vae
+from toyworld.feeding import feed
 from toyworld.optimizers import Muon, adam, cosine, split
 from toyworld.vae_start import refit_last, start_linear
 
@@ -172,9 +174,9 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
         for name, part in parts.items():
             part.load_state_dict(saved[name])
     started = time.monotonic()
-    while step < given.steps:
-        rng = np.random.default_rng([given.seed, step])
-        clips = batch(bank, rng, count=given.batch, size=given.crop, share=given.edges).to(given.device)
+    drawing = partial(batch, bank, count=given.batch, size=given.crop, share=given.edges)
+    for now, drawn in feed(drawing, seed=given.seed, first=step, last=given.steps, workers=given.workers):
+        clips = drawn.to(given.device)
         with torch.autocast(given.device.split(":")[0], torch.bfloat16):
             result = vae.decode(vae.encode(clips).latent_dist.mode()).sample
         loss = reconstruction_loss(result.float(), clips)
@@ -183,7 +185,7 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
         for part in (*optimizers, *schedules):
             part.step()
         vae.zero_grad(set_to_none=True)
-        step += 1
+        step = now + 1
         row = {"step": step, "loss": loss.item(), "psnr": psnr(result.detach().float(), clips)}
         print(json.dumps(row), f"{time.monotonic() - started:.0f} s", flush=True)
         with (out / "log.jsonl").open("a") as log:
@@ -209,6 +211,7 @@ def main() -> None:
     parser.add_argument("--adam", type=float, default=5e-5, help="peak learning rate of everything else")
     parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder alone")
     parser.add_argument("--edges", type=float, default=0.25, help="share of crops that show edges")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--micro", action="store_true", help="an autoencoder small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -216,7 +219,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     bank = np.load(given.bank / "frames.npy", mmap_mode="r")
     bank = bank[: len(json.loads((given.bank / "captions.json").read_text()))]
-    vae = train(bank, given.out, given)
+    vae = train(bank, given.out, given).cpu()
     if not given.freeze_encoder:
         normalise_latents(
             vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device)

@@ -109,13 +109,13 @@ def test_training_lowers_the_loss(
     bank: Path, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = checkpoints.load(base_folder)
-    generator, given = np.random.default_rng, {"batch": 3, "window": 4, "device": "cpu", "adapter": None}
+    generator, given = np.random.default_rng, {"device": "cpu", "adapter": None}
     options = type("Options", (), given)()
     parameters = list(parts.transformer.requires_grad_(True).parameters())
     optimizer = torch.optim.Adam(parameters, lr=0.02)
-    opened, seen = Bank.open(bank), []
+    drawn, seen = draw(Bank.open(bank), generator(1), count=3, window=4), []
     for _ in range(40):
-        loss = train_base.loss_of(parts, opened, generator(1), options)
+        loss = train_base.loss_of(parts, drawn, generator(1), options)
         seen.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -130,12 +130,13 @@ def test_the_loss_of_the_true_velocity_is_nothing(
         shift = stream.latents - stream.sequence.clean  # sigma times noise minus clean, on target tokens
         return shift / stream.sigma[:, None, None], None
 
-    options = type("Options", (), {"batch": 3, "window": 4, "device": "cpu", "adapter": base_folder})()
-    parts, opened = checkpoints.load(base_folder), Bank.open(bank)
+    options = type("Options", (), {"device": "cpu", "adapter": base_folder})()
+    parts = checkpoints.load(base_folder)
+    drawn = draw(Bank.open(bank), np.random.default_rng(1), count=3, window=4)
     monkeypatch.setattr(train_base, "velocity", true_velocity)
-    assert train_base.loss_of(parts, opened, np.random.default_rng(1), options).item() < 1e-6
+    assert train_base.loss_of(parts, drawn, np.random.default_rng(1), options).item() < 1e-6
     monkeypatch.setattr(train_base, "velocity", lambda _, stream: (-true_velocity(_, stream)[0], None))
-    assert train_base.loss_of(parts, opened, np.random.default_rng(1), options).item() > 1
+    assert train_base.loss_of(parts, drawn, np.random.default_rng(1), options).item() > 1
 
 
 def test_a_bank_holds_what_is_encoded(bank: Path) -> None:
