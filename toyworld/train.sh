@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains the embedded model from nothing and installs it: toyworld/train.sh [RUN_FOLDER]
 # Every stage resumes where it was stopped; run it again until it says "installed".
-# Sizes come from the environment: CLIPS, VAE_STEPS, BASE_STEPS, ADAPTER_STEPS, BATCH, WORKERS, and PYTHON.
+# Sizes come from the environment: CLIPS, FRAMES, VAE_STEPS, BASE_STEPS, ADAPTER_STEPS, BATCH, WORKERS, and PYTHON.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 RUN=${1:-runs/tiny}
@@ -9,7 +9,7 @@ PYTHON=${PYTHON:-.venv/bin/python}
 SHARED="--batch ${BATCH:-32} --workers ${WORKERS:-8}"
 export PYTHONPATH=src:.
 
-"$PYTHON" -m toyworld.bank "$RUN/bank" --clips "${CLIPS:-6000}"
+"$PYTHON" -m toyworld.bank "$RUN/bank" --clips "${CLIPS:-6000}" --frames "${FRAMES:-33}"
 "$PYTHON" -m toyworld.train_vae "$RUN/bank" "$RUN/vae" --steps "${VAE_STEPS:-20000}" $SHARED
 "$PYTHON" -m toyworld.latents "$RUN/bank" "$RUN/vae/vae"
 "$PYTHON" -m toyworld.train_base "$RUN/bank" "$RUN/base" --vae "$RUN/vae/vae" \
