@@ -11,7 +11,7 @@ def drawing(rng: np.random.Generator) -> torch.Tensor:
     return torch.from_numpy(rng.random(3))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1])
 def test_a_resumed_run_sees_the_same_batches(workers: int) -> None:
     whole = dict(feed(drawing, seed=4, first=0, last=5, workers=0))
     rest = dict(feed(drawing, seed=4, first=2, last=5, workers=workers))
