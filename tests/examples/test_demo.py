@@ -63,7 +63,11 @@ def test_a_note_that_is_no_note(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("followed", "without", "words"),
-    [(0.6, 0.2, "agree with the control 3.0 times"), (0.45, 0.33, "a little"), (0.25, 0.2, "does not follow")],
+    [
+        (0.6, 0.2, "agree with the control 3.0 times"),
+        (0.45, 0.33, "a little"),
+        (0.25, 0.2, "does not follow"),
+    ],
 )
 def test_scores_are_said_in_words(followed: float, without: float, words: str) -> None:
     assert words in demo.in_words({"with": followed, "without": without})
