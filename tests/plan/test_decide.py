@@ -83,7 +83,7 @@ def test_a_plan_is_json(micro_model: Path) -> None:
     ("size", "with_reference", "expected"),
     [
         ((70, 58), False, (64, 64)),
-        ((1, 1), False, (16, 16)),
+        ((33, 36), False, (32, 32)),
         ((72, 64), True, (64, 64)),
         ((80, 64), True, (96, 64)),
     ],
@@ -157,7 +157,7 @@ def test_cropping_is_said(micro_model: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"size": (0, 64)}, "A size of 64x0 is no picture. Ask for 64x64."),
+        ({"size": (10, 64)}, "A size of 64x10 is too small: both sides must be 32 or more. Ask for 64x64."),
         ({"num_frames": 0}, "0 frames are no clip. Ask for 9."),
         ({"fps": 0.0}, "A frame rate of 0 is no rate. Ask for 16."),
         ({"fps": float("nan")}, "A frame rate of nan is no rate"),

@@ -177,10 +177,11 @@ def _canvas(request: Request, facts: ModelFacts, scales: list[tuple[int, int]], 
 
 def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings) -> tuple[int, int]:
     """Height and width: asked for, else the first reference's aspect ratio at the model's own area."""
+    smallest = _smallest_side(facts, multiple)
     if request.size is not None:
         wanted = request.size
-        if min(wanted) < 1:
-            text = f"A size of {wanted[1]}x{wanted[0]} is no picture."
+        if min(wanted) < smallest:
+            text = f"A size of {wanted[1]}x{wanted[0]} is too small: both sides must be {smallest} or more."
             findings.error(text, advice=f"Ask for {facts.recipe.width}x{facts.recipe.height}.")
             wanted = (facts.recipe.height, facts.recipe.width)
         size = geometry.snap_size(*wanted, multiple)
@@ -192,10 +193,16 @@ def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings
         return geometry.snap_size(facts.recipe.height, facts.recipe.width, multiple)
     source = request.references[0].source
     scale = math.sqrt(facts.recipe.height * facts.recipe.width / (source.height * source.width))
-    size = geometry.snap_size(round(source.height * scale), round(source.width * scale), multiple)
+    height, width = (max(smallest, round(side * scale)) for side in (source.height, source.width))
+    size = geometry.snap_size(height, width, multiple)
     shape = f"{source.label} ({source.width}x{source.height})"
     findings.note(f"Size {size[1]}x{size[0]}, from the aspect ratio of {shape}.")
     return size
+
+
+def _smallest_side(facts: ModelFacts, multiple: int) -> int:
+    """Fewest pixels of a side: the decoder mirrors latents at the border, so it needs two."""
+    return math.ceil(2 * max(facts.factors.height, facts.factors.width) / multiple) * multiple
 
 
 def _rate(request: Request, facts: ModelFacts, findings: Findings) -> float:
