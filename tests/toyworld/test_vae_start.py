@@ -6,7 +6,7 @@ from torch import Tensor
 
 from toyworld.architecture import MICRO, Shape, build_vae
 from toyworld.train_vae import psnr
-from toyworld.vae_start import components, patches, start_linear
+from toyworld.vae_start import components, patches, refit_last, start_linear
 
 # Small patches, as principal components of large blocks take long; channels enough for smooth clips.
 SHAPE = Shape(
@@ -40,6 +40,20 @@ def test_it_reconstructs_clips_it_has_not_seen() -> None:
     after = psnr(reconstruct(vae, held_out), held_out)
     assert after > before + 10
     assert after > 20
+
+
+def test_refitting_takes_a_fixed_pattern_away() -> None:
+    torch.manual_seed(0)
+    vae, clips, held_out = build_vae(SHAPE), smooth_clips(32, seed=0), smooth_clips(8, seed=1)
+    start_linear(vae, clips)
+    sound = psnr(reconstruct(vae, held_out), held_out)
+    conv = vae.decoder.conv_out.conv
+    with torch.no_grad():
+        conv.weight[:, -1] += 0.02 * torch.randn(conv.weight[:, -1].shape)  # on the constant channel
+    assert psnr(reconstruct(vae, held_out), held_out) < sound - 5
+    refit_last(vae, clips)
+    assert psnr(reconstruct(vae, held_out), held_out) > sound - 1
+    assert conv.weight[:, -1].abs().max() < 1e-3
 
 
 def test_components_by_hand() -> None:
