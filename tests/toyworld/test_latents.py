@@ -13,14 +13,6 @@ from toyworld import latents
 from toyworld.architecture import MICRO, build_vae
 
 
-@pytest.fixture(scope="module")
-def vae_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "vae"
-    build_vae(MICRO).save_pretrained(folder)
-    return folder
-
-
 def encode(monkeypatch: pytest.MonkeyPatch, bank: Path, vae: Path) -> tuple[np.ndarray, np.ndarray]:
     call(monkeypatch, latents.main, bank, vae, "--device", "cpu")
     return np.load(bank / "target.npy"), np.load(bank / "control.npy")

@@ -14,7 +14,7 @@ from iclora.sampling import DISTILLED_SIGMAS
 from iclora.transformer import Stream
 from tests.toyworld.runs import CAPTIONS, call, stop_at
 from toyworld import train_base
-from toyworld.architecture import MICRO, build_vae, save_random
+from toyworld.architecture import MICRO, save_random
 from toyworld.train_base import FACTORS, FPS, Bank, draw, draw_sigmas, sequence_of
 
 # PyTorch says once that half-precision norms with float32 weights are not the fused ones.
@@ -32,14 +32,6 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "control.npy", rng.standard_normal((3, 8, 2, 3, 3)).astype(np.float16))
     (folder / "captions.json").write_text(json.dumps([*CAPTIONS, "not encoded yet"]))
     (folder / "encoded.txt").write_text("3")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def vae_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "vae"
-    build_vae(MICRO).save_pretrained(folder)
     return folder
 
 
