@@ -1,6 +1,7 @@
 """Muon for the matrices of a network, AdamW for everything else, one schedule for both."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 
 import torch
@@ -20,39 +21,44 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Updates all parameters that have a gradient."""
+        """Updates all parameters that have a gradient, those of one shape together."""
         assert closure is None
         for group in self.param_groups:
+            alike: defaultdict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                average = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = parameter.grad.lerp(average, group["momentum"]).flatten(1)
-                scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-                parameter.add_(orthogonalise(update).view_as(parameter), alpha=-group["lr"] * scale)
+                if parameter.grad is not None:
+                    alike[parameter.shape].append(parameter)
+            for shape, parameters in alike.items():
+                for parameter in parameters:
+                    if "momentum" not in self.state[parameter]:
+                        self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+                averages = [self.state[parameter]["momentum"] for parameter in parameters]
+                gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+                torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+                mixed = torch._foreach_lerp(gradients, averages, group["momentum"])
+                updates = orthogonalise(torch.stack(mixed).flatten(2))
+                scale = max(1.0, updates.shape[1] / updates.shape[2]) ** 0.5
+                torch._foreach_add_(parameters, list(updates.view(-1, *shape)), alpha=-group["lr"] * scale)
 
 
-def orthogonalise(matrix: Tensor, *, steps: int = 5) -> Tensor:
-    """Moves all singular values of a matrix close to 1 by a quintic Newton-Schulz iteration.
+def orthogonalise(matrices: Tensor, *, steps: int = 5) -> Tensor:
+    """Moves all singular values of matrices close to 1 by a quintic Newton-Schulz iteration.
 
     Args:
-        matrix: `m n`.
+        matrices: `k m n`.
         steps: Iterations.
 
     Returns:
-        `m n`, singular values between about 0.7 and 1.2.
+        `k m n`, singular values between about 0.7 and 1.2.
     """
-    x = matrix.bfloat16()
-    wide = x.shape[0] <= x.shape[1]
-    x = x if wide else x.T
-    x = x / (x.norm() + 1e-7)
+    x = matrices.bfloat16() if matrices.is_cuda else matrices  # in half precision CPUs crawl
+    wide = x.shape[1] <= x.shape[2]
+    x = x if wide else x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return (x if wide else x.T).to(matrix.dtype)
+    return (x if wide else x.mT).to(matrices.dtype)
 
 
 def split(module: nn.Module, *, exclude: tuple[str, ...] = ()) -> tuple[list[Tensor], list[Tensor]]:
@@ -84,12 +90,14 @@ def adam(parameters: list[Tensor], learning_rate: float) -> AdamW:
     return AdamW(parameters, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
 
 
-def cosine(optimizer: Optimizer, *, num_steps: int, warmup: int = 20, floor: float = 0.02) -> LambdaLR:
+def cosine(
+    optimizer: Optimizer, *, num_steps: Callable[[], int], warmup: int = 20, floor: float = 0.02
+) -> LambdaLR:
     """Warms the rate up linearly, then lowers it along a cosine.
 
     Args:
         optimizer: Whose rate.
-        num_steps: Length of the run.
+        num_steps: Tells the length of the run, which may be set while it runs.
         warmup: Steps of the rise.
         floor: Last rate as a share of the peak.
 
@@ -98,7 +106,7 @@ def cosine(optimizer: Optimizer, *, num_steps: int, warmup: int = 20, floor: flo
     """
 
     def factor(step: int) -> float:
-        progress = min(1.0, step / num_steps)
+        progress = min(1.0, step / max(1, num_steps()))
         return min((step + 1) / warmup, floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
 
     return LambdaLR(optimizer, factor)
