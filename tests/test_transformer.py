@@ -1,6 +1,7 @@
 """The forward: against diffusers' own where both agree, and the properties references must have."""
 
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from iclora import transformer as room
 from iclora.reference import TokenSequence, assemble
 from iclora.transformer import Perturbation, Stream, velocity
 from tests.small_models import CHANNELS, audio_target, contexts, control, transformer, video_target
@@ -251,6 +253,31 @@ def test_gradients_are_the_same_with_checkpointing() -> None:
     model.enable_gradient_checkpointing()
     torch.testing.assert_close(gradient(), plain)
     assert plain.norm() > 0
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # PyTorch looks, and says so
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_compiled_blocks_share_a_graph_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, graphs = transformer(), []
+    sequence = assemble(video_target(), [control(attention_strength=0.5)])
+    context, audio_context = contexts(model)
+
+    def results() -> tuple[Tensor, ...]:
+        moved, heard = velocity(model, stream(sequence, context), stream(audio_target(), audio_context))
+        assert heard is not None
+        weights = [block.attn1.to_q.weight for block in model.transformer_blocks]
+        return moved, heard, *torch.autograd.grad(moved.square().mean() + heard.square().mean(), weights)
+
+    def captured(graph: Any, inputs: list[Tensor]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    eager = results()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured))  # code is slow to make
+    monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
+    model.compile_repeated_blocks()
+    torch.testing.assert_close(results(), eager, rtol=1e-5, atol=1e-5)
+    assert len(graphs) == 1
 
 
 def test_half_precision() -> None:

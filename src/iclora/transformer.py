@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -159,10 +160,11 @@ def _forward(
         conditions[kind], embedded[kind] = _prepare(transformer, kind, stream, other)
     for index, block in enumerate(transformer.transformer_blocks):
         values_only = index in perturbation.values_only_blocks
+        run = _compiled_block() if block._compiled_call_impl is not None else _block
         if transformer.gradient_checkpointing and torch.is_grad_enabled():
-            hidden = checkpoint(_block, block, hidden, conditions, values_only, use_reentrant=False)
+            hidden = checkpoint(run, block, hidden, conditions, values_only, use_reentrant=False)
         else:
-            hidden = _block(block, hidden, conditions, values_only)
+            hidden = run(block, hidden, conditions, values_only)
     outputs = {kind: _head(transformer, kind, state, embedded[kind]) for kind, state in hidden.items()}
     return outputs["video"], outputs.get("audio")
 
@@ -221,6 +223,12 @@ def _block(
     if conditions["video"].cross_gate is not None:
         states = _cross_attention(block, states, conditions)
     return {kind: _feed_forward(block, state, conditions[kind]) for kind, state in states.items()}
+
+
+@cache
+def _compiled_block() -> Any:
+    """`_block` compiled: what runs once ``transformer.compile_repeated_blocks()`` was called."""
+    return torch.compile(_block, fullgraph=True)
 
 
 def _self_attention(block: Any, hidden: Tensor, condition: _Conditions, values_only: bool) -> Tensor:
