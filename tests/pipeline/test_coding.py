@@ -35,6 +35,17 @@ def test_frames_become_latents_and_frames_again(components: checkpoints.Componen
 
 
 @torch.inference_mode()
+def test_clips_encoded_together_are_those_encoded_alone(components: checkpoints.Components) -> None:
+    clips = np.random.default_rng(0).integers(0, 256, (2, 9, 32, 48, 3), np.uint8)
+    mirrored = clips[1, :, :, ::-1]  # a view that reads backwards
+    together = encode_frames(components.vae, clips[0], mirrored)
+    alone = torch.cat([encode_frames(components.vae, clips[0]), encode_frames(components.vae, mirrored)])
+    assert together.shape == (2, 8, 2, 2, 3)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(together[0], together[1], atol=0.1)
+
+
+@torch.inference_mode()
 def test_latents_are_normalised_channel_by_channel(components: checkpoints.Components) -> None:
     """With mean 1 and deviation 2 in channel 0, its latents are (x - 1) / 2, and decoding undoes that."""
     vae = components.vae

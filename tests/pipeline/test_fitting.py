@@ -11,7 +11,7 @@ from iclora.clip import Clip
 from iclora.pipeline import extract_control, fit_reference, shrink_reference
 from iclora.plan import Plan, ReferenceRequest, Request, Source, make_plan
 from tests.micro import moving_square, save_thick
-from toyworld.latents import control_of
+from toyworld.latents import edges_of
 
 
 def counting_clip(num_frames: int, *, size: int = 64, fps: float = 16.0) -> Clip:
@@ -114,7 +114,7 @@ def test_the_adapter_sees_what_it_was_trained_on(micro_model: Path, tmp_path: Pa
     lines = extract_control("canny", clip, plan, **planned.dials)
     assert np.array_equal(lines.frames, controls.canny(clip, thickness=3).frames)
     fitted = fit_reference(lines, planned, plan)
-    assert np.array_equal(shrink_reference(fitted, planned).frames, control_of(clip.frames))
+    assert np.array_equal(shrink_reference(fitted, planned).frames, edges_of(clip.frames)[1])
 
 
 @pytest.mark.parametrize("thickness", [1, 3])

@@ -44,18 +44,18 @@ def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling
     return sampling.Prompt(video=video, audio=audio, mask=mask.bool())
 
 
-def encode_frames(vae: Any, frames: UInt8[np.ndarray, "f_px h_px w_px 3"]) -> Float[Tensor, "1 c f h w"]:
+def encode_frames(vae: Any, *clips: UInt8[np.ndarray, "f_px h_px w_px 3"]) -> Float[Tensor, "b c f h w"]:
     """Encode frames to normalised latents.
 
     Args:
         vae: The video autoencoder.
-        frames: RGB 0..255, `f h w 3`, of a size and count it takes.
+        *clips: RGB 0..255, `f h w 3` each, of one size and count, which it takes.
 
     Returns:
-        Latents with mean 0 and deviation 1 in each channel.
+        Latents of all clips, with mean 0 in each channel.
     """
-    pixels = rearrange(torch.from_numpy(np.ascontiguousarray(frames)), "f h w c -> 1 c f h w")
-    latent = vae.encode(pixels.to(vae.device, vae.dtype) / 127.5 - 1).latent_dist.mode()
+    pixels = rearrange(torch.from_numpy(np.stack(clips)).to(vae.device), "b f h w c -> b c f h w")
+    latent = vae.encode(pixels.to(vae.dtype) / 127.5 - 1).latent_dist.mode()
     mean, deviation = _statistics(vae)
     normalised: Tensor = (latent - mean) * vae.config.scaling_factor / deviation
     return normalised
