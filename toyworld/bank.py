@@ -18,6 +18,24 @@ from toyworld.render import render
 CHUNK = 8
 
 
+def shards(folder: Path) -> list[Path]:
+    """Lists the banks in a folder: itself, or the folders in it, which several processes filled.
+
+    Args:
+        folder: A bank or a folder of banks.
+
+    Returns:
+        Folders with captions, in the order of their names.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    found = sorted(path.parent for path in [*folder.glob("captions.json"), *folder.glob("*/captions.json")])
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no bank: fill one with python -m toyworld.bank {folder}")
+    return found
+
+
 def fill(
     folder: Path, *, clips: int, size: int, num_frames: int, fps: float, device: str, first_seed: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -296,6 +297,19 @@ def caption(attributes: Attributes, rng: np.random.Generator) -> str:
     if attributes.camera.endswith("handheld") and choose.chance(0.4):
         parts.append("handheld")
     return _in_style(", ".join(parts), choose)
+
+
+def mirrored(text: str) -> str:
+    """Swaps left and right in a caption.
+
+    Args:
+        text: A caption.
+
+    Returns:
+        The caption of the mirrored clip.
+    """
+    sides = {"left": "right", "right": "left"}
+    return re.sub(r"\b(left|right)\b", lambda found: sides[found[0]], text)
 
 
 def vocabulary() -> set[str]:

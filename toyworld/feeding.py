@@ -1,41 +1,34 @@
-"""Draws training batches ahead, in worker processes, each from the chance of its own step.
+"""Maps a function over many things in several processes, in order and without piling results up."""
 
-A step's batch depends on the seed and the step alone, so a resumed run sees what an unbroken one would,
-however many workers there are.
-"""
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import cv2
 
-import numpy as np
-from torch.utils.data import DataLoader, Dataset
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-
-class Batches(Dataset[Any]):
-    """The batch of each step."""
-
-    def __init__(self, draw: Callable[[np.random.Generator], Any], seed: int) -> None:
-        self.draw, self.seed = draw, seed
-
-    def __getitem__(self, step: int) -> Any:
-        return self.draw(np.random.default_rng([self.seed, step]))
+AHEAD = 8
+"""Results a process may be ahead."""
 
 
-def feed(
-    draw: Callable[[np.random.Generator], Any], *, seed: int, first: int, last: int, workers: int
-) -> Iterator[tuple[int, Any]]:
-    """Yields steps and their batches.
+def spread(function: Callable[[Item], Result], items: Sequence[Item], *, workers: int) -> Iterator[Result]:
+    """Yields the function of each thing.
 
     Args:
-        draw: Makes a batch from a source of chance.
-        seed: Seed of the run.
-        first: First step.
-        last: Step before which to stop.
-        workers: Processes that draw ahead; 0 draws here.
+        function: What to do; with workers, something that can be pickled.
+        items: What with.
+        workers: Processes; 0 does all of it here.
 
     Returns:
-        Pairs of step and batch, in order.
+        Results in the order of the things.
     """
-    steps = range(first, last)
-    loader = DataLoader(Batches(draw, seed), batch_size=None, sampler=steps, num_workers=workers)
-    return zip(steps, loader, strict=True)
+    if workers == 0:
+        yield from map(function, items)
+        return
+    context = multiprocessing.get_context("spawn")  # a forked process must not inherit a GPU
+    with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:  # one core each
+        for start in range(0, len(items), AHEAD * workers):
+            yield from pool.map(function, items[start : start + AHEAD * workers])

@@ -1,13 +1,16 @@
-"""Encodes a bank once: latents of every clip and of its control, as the pipeline encodes them.
+"""Encodes a bank once: latents of every clip and of its edges, as the pipeline encodes them.
 
-`python -m toyworld.latents BANK VAE` writes `target.npy` (`n c f h w`) and `control.npy` (edges at half size)
-into the bank, float16, and resumes where it was stopped.
+`python -m toyworld.latents BANK VAE` writes into the bank, float16, three views of each clip (as it is,
+mirrored, and a part of it enlarged): `target.npy` (`n view c f h w`), `lines.npy` (edges, the same shape) and
+`control.npy` (edges at half size). It resumes where it was stopped.
 """
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from diffusers import AutoencoderKLLTX2Video
@@ -16,49 +19,100 @@ from rich.progress import track
 
 from iclora import Clip, controls, media
 from iclora.pipeline import encode_frames
+from toyworld.bank import shards
+from toyworld.captions import mirrored
+from toyworld.feeding import spread
 
 THICKNESS = 3
 """Line width of the embedded adapter's control at full size, in pixels; thinner ones are lost."""
 DOWNSCALE = 2
 FPS = 16.0
+KINDS = ("target", "lines", "control")
+SMALLEST_PART = 0.6
 
 
-def control_of(frames: np.ndarray) -> np.ndarray:
-    """Makes the control of a clip at the size its reference has.
+def edges_of(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the edges of a clip, and makes its control at the size its reference has.
 
     Args:
         frames: `f h w 3` uint8.
 
     Returns:
-        Lines at half size, `f h/2 w/2 3` uint8.
+        Lines, `f h w 3` and `f h/2 w/2 3`, uint8.
     """
     lines = controls.canny(Clip(frames=frames, fps=FPS), thickness=THICKNESS)
     small = media.resize(lines, lines.height // DOWNSCALE, lines.width // DOWNSCALE, fit="stretch")
-    return small.frames
+    return lines.frames, small.frames
+
+
+def enlarged_part(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cuts a random part out of a clip and enlarges it to the clip's size.
+
+    Args:
+        frames: `f h w 3` uint8.
+        rng: Source of chance.
+
+    Returns:
+        The same shape.
+    """
+    _, height, width, _ = frames.shape
+    share = rng.uniform(SMALLEST_PART, 1)
+    h, w = round(share * height), round(share * width)
+    y, x = rng.integers(height - h + 1), rng.integers(width - w + 1)
+    part = frames[:, y : y + h, x : x + w]
+    return np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in part])
+
+
+def views_of(captions: list[str]) -> list[str]:
+    """Captions of the views of clips.
+
+    Args:
+        captions: One each clip.
+
+    Returns:
+        One each view, the views of a clip together.
+    """
+    return [text for caption in captions for text in (caption, mirrored(caption), caption)]
+
+
+def pictures_of(bank: Path, index: int) -> dict[str, np.ndarray]:
+    """Makes what is encoded of one clip.
+
+    Args:
+        bank: Folder made by `toyworld.bank`.
+        index: Which clip.
+
+    Returns:
+        For each of `KINDS` frames `view f h w 3` uint8.
+    """
+    clip = np.array(np.load(bank / "frames.npy", mmap_mode="r")[index])
+    views = [clip, np.ascontiguousarray(clip[:, :, ::-1]), enlarged_part(clip, np.random.default_rng(index))]
+    lines, controls = zip(*map(edges_of, views), strict=True)
+    return {"target": np.stack(views), "lines": np.stack(lines), "control": np.stack(controls)}
 
 
 @torch.inference_mode()
-def encode_bank(bank: Path, vae: AutoencoderKLLTX2Video) -> None:
+def encode_bank(bank: Path, vae: AutoencoderKLLTX2Video, *, workers: int = 0) -> None:
     """Writes the latents of a bank.
 
     Args:
         bank: Folder made by `toyworld.bank`.
         vae: The trained autoencoder.
+        workers: Processes that draw edges.
     """
-    frames = np.load(bank / "frames.npy", mmap_mode="r")
     count = len(json.loads((bank / "captions.json").read_text()))
     done = bank / "encoded.txt"
     start = int(done.read_text()) if done.exists() else 0
     files: dict[str, np.ndarray] = {}
-    for index in track(range(start, count), description="encoding"):
-        clip = np.array(frames[index])
-        for name, pictures in (("target", clip), ("control", control_of(clip))):
-            latent = encode_frames(vae, pictures)[0].float().cpu().numpy()
-            if name not in files:
-                path, mode = bank / f"{name}.npy", "r+" if start else "w+"
-                shape = None if start else (len(frames), *latent.shape)
-                files[name] = open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
-            files[name][index] = latent
+    clips = spread(partial(pictures_of, bank), range(start, count), workers=workers)
+    for index, pictures in zip(track(range(start, count), description="encoding"), clips, strict=True):
+        for kind in KINDS:
+            latents = encode_frames(vae, *pictures[kind]).float().cpu().numpy()
+            if kind not in files:
+                path, mode = bank / f"{kind}.npy", "r+" if start else "w+"
+                shape = None if start else (count, *latents.shape)
+                files[kind] = open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
+            files[kind][index] = latents
         done.write_text(str(index + 1))
 
 
@@ -67,10 +121,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bank", type=Path)
     parser.add_argument("vae", type=Path)
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw edges")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-    vae = AutoencoderKLLTX2Video.from_pretrained(given.vae).to(given.device)
-    encode_bank(given.bank, vae)
+    torch.backends.cudnn.allow_tf32 = False  # as exact as on a CPU
+    vae = AutoencoderKLLTX2Video.from_pretrained(given.vae).float().to(given.device)
+    for bank in shards(given.bank):
+        encode_bank(bank, vae, workers=given.workers)
 
 
 if __name__ == "__main__":

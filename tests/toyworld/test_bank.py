@@ -1,6 +1,7 @@
 """Banks of rendered clips."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def test_a_bank_of_another_shape_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, clips=1)
     with pytest.raises(ValueError, match=r"holds \(1, 2, 32, 32, 3\), asked for \(1, 2, 16, 16, 3\)"):
         fill(tmp_path, clips=1, size=16)
+
+
+def test_a_folder_of_banks_is_listed_by_name(tmp_path: Path) -> None:
+    for name in ("1", "0", "10", "other"):
+        (tmp_path / name).mkdir()
+        if name != "other":
+            (tmp_path / name / "captions.json").write_text("[]")
+    assert bank.shards(tmp_path) == [tmp_path / "0", tmp_path / "1", tmp_path / "10"]
+    assert bank.shards(tmp_path / "1") == [tmp_path / "1"]
+
+
+def test_a_folder_without_a_bank_is_refused(tmp_path: Path) -> None:
+    message = f"{tmp_path} holds no bank: fill one with python -m toyworld.bank {tmp_path}"
+    with pytest.raises(FileNotFoundError, match=re.escape(message)):
+        bank.shards(tmp_path)
 
 
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

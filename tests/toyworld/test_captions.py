@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from toyworld.captions import ACTIONS, KIND_WORDS, STYLE_WORDS, caption
+from toyworld.captions import ACTIONS, KIND_WORDS, STYLE_WORDS, caption, mirrored
 from toyworld.describe import Attributes, Thing
 from toyworld.palette import NAMED_COLOURS
 from toyworld.render import scene_of
@@ -60,6 +60,19 @@ def test_no_caption_names_a_colour_or_an_action_that_is_not_there() -> None:
 def test_colourless_styles_name_no_colours(style: str) -> None:
     for text in captions(style):
         assert not words(text) & set(NAMED_COLOURS), text
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("a ball, the camera pans left", "a ball, the camera pans right"),
+        ("right to left, left", "left to right, right"),
+        ("a bright copyright, leftover clay", "a bright copyright, leftover clay"),
+    ],
+)
+def test_the_caption_of_a_mirrored_clip_swaps_left_and_right(text: str, other: str) -> None:
+    assert mirrored(text) == other
+    assert mirrored(other) == text
 
 
 def test_captions_of_seeds_are_clean_and_few_words_suffice() -> None:

@@ -1,25 +1,28 @@
-"""Batches depend on seed and step alone, whoever draws them."""
+"""A function over many things: all results, in order, however many processes make them."""
 
-import numpy as np
+import math
+
 import pytest
-import torch
 
-from toyworld.feeding import feed
+from toyworld.feeding import AHEAD, spread
 
 
-def drawing(rng: np.random.Generator) -> torch.Tensor:
-    return torch.from_numpy(rng.random(3))
+@pytest.mark.parametrize("workers", [0, 2])
+def test_results_come_in_the_order_of_the_things(workers: int) -> None:
+    items = range(2 * AHEAD + 3)  # more than two processes do at once
+    results = list(spread(math.factorial, items, workers=workers))
+    assert results[:5] == [1, 1, 2, 6, 24]
+    assert results == [math.factorial(item) for item in items]
+
+
+def test_without_processes_nothing_is_done_before_it_is_asked_for() -> None:
+    done: list[int] = []
+    results = spread(done.append, [4, 5, 6], workers=0)
+    next(results)
+    assert done == [4]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_resumed_run_sees_the_same_batches(workers: int) -> None:
-    whole = dict(feed(drawing, seed=4, first=0, last=5, workers=0))
-    rest = dict(feed(drawing, seed=4, first=2, last=5, workers=workers))
-    assert list(rest) == [2, 3, 4]
-    assert all(torch.equal(rest[step], whole[step]) for step in rest)
-    assert not torch.equal(whole[0], whole[1])
-
-
-def test_another_seed_gives_other_batches() -> None:
-    (_, one), (_, other) = (next(feed(drawing, seed=seed, first=0, last=1, workers=0)) for seed in (0, 1))
-    assert not torch.equal(one, other)
+def test_an_error_reaches_the_caller(workers: int) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        list(spread(math.factorial, [3, -1], workers=workers))
