@@ -30,11 +30,11 @@ class Shape:
 
     latent_channels: int = 128
     patch_size: int = 8
-    encoder_width: int = 256
+    encoder_widths: tuple[int, ...] = (256, 128, 128)
     decoder_width: int = 128
     encoder_layers: tuple[int, ...] = (0, 0, 0, 0)
     decoder_layers: tuple[int, ...] = (2, 1, 0, 0)
-    num_layers: int = 4
+    num_layers: int = 6
     num_heads: int = 4
     head_dim: int = 64
     audio_heads: int = 2
@@ -59,7 +59,7 @@ TINY = Shape()
 MICRO = Shape(
     latent_channels=8,
     patch_size=8,
-    encoder_width=32,
+    encoder_widths=(32, 32, 32),
     decoder_width=8,
     encoder_layers=(0, 0, 0, 0),
     decoder_layers=(0, 0, 0, 0),
@@ -87,7 +87,7 @@ def build_vae(shape: Shape = TINY) -> AutoencoderKLLTX2Video:
     blocks = 3
     return AutoencoderKLLTX2Video(
         latent_channels=shape.latent_channels,
-        block_out_channels=(shape.encoder_width,) * blocks,
+        block_out_channels=shape.encoder_widths,
         down_block_types=("LTX2VideoDownBlock3D",) * blocks,
         layers_per_block=shape.encoder_layers,
         spatio_temporal_scaling=(True,) * blocks,

@@ -8,7 +8,7 @@ edge pictures of the clips, at full and at half size, because control clips go t
 import argparse
 import json
 import time
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,72 +16,98 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKLLTX2Video
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from toyworld.architecture import MICRO, TINY, build_vae
-from toyworld.feeding import feed
+from toyworld.bank import shards
+from toyworld.feeding import spread
 from toyworld.optimizers import Muon, adam, cosine, split
 from toyworld.vae_start import refit_last, start_linear
 
-SAVE_EVERY = 50
+SAVE_EVERY = 500
+LOG_EVERY = 20
 
 
-def edges(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws the edges of a clip with thresholds of a random strictness.
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """What crops are drawn from, uint8: `clips` `n f h w 3` and their `edges` `n f h w 1`."""
+
+    clips: Tensor
+    edges: Tensor
+
+    @classmethod
+    def open(cls, folder: Path, *, most: int, workers: int, device: str) -> "Pictures":
+        """Reads the first clips of each bank in a folder, `most` in all, and draws their edges."""
+        banks = shards(folder)
+        clips = []
+        for bank in banks:
+            count = len(json.loads((bank / "captions.json").read_text()))
+            frames = np.load(bank / "frames.npy", mmap_mode="r")
+            clips += list(frames[: min(count, -(-most // len(banks)))])
+        clips = clips[:most]
+        drawn = np.stack(list(spread(edges, clips, workers=workers)))
+        whole = torch.from_numpy(np.stack(clips)).to(device)
+        return cls(clips=whole, edges=torch.from_numpy(drawn).to(device))
+
+
+def edges(clip: np.ndarray) -> np.ndarray:
+    """Draws the edges of a clip with thresholds of a strictness that differs from clip to clip.
 
     Args:
         clip: `f h w 3` uint8.
-        rng: Source of chance.
 
     Returns:
-        White lines of 3 pixels on black, `f h w 3` uint8.
+        White lines of 3 pixels on black, `f h w 1` uint8.
     """
-    low = float(rng.uniform(40, 110))
+    low = float(np.random.default_rng(int(clip[0, 0].sum())).uniform(40, 110))
     lines = [cv2.Canny(cv2.GaussianBlur(frame, (0, 0), 1.0), low, 2.2 * low) for frame in clip]
     lines = [cv2.dilate(line, np.ones((3, 3), np.uint8)) for line in lines]
-    return np.repeat(np.stack(lines)[..., None], 3, axis=-1)
+    return np.stack(lines)[..., None]
 
 
-def crop(bank: np.ndarray, rng: np.random.Generator, *, size: int, share: float) -> np.ndarray:
+def crop(pictures: Pictures, rng: np.random.Generator, *, size: int, share: float) -> Tensor:
     """Draws one training crop: a picture or its edges, the latter mostly at half size.
 
     Args:
-        bank: Clips `n f h w 3` uint8.
+        pictures: Where from.
         rng: Source of chance.
         size: Height and width of the crop.
         share: Share of crops that show edges.
 
     Returns:
-        `f size size 3` uint8.
+        `3 f size size`, 0 to 255.
     """
-    clip = np.asarray(bank[rng.integers(len(bank))])
     lines = rng.random() < share
-    if lines:
-        clip = edges(clip, rng)
-    if rng.random() < (0.8 if lines else 0.1):
-        half = clip.shape[2] // 2
-        clip = np.stack([cv2.resize(frame, (half, half), interpolation=cv2.INTER_AREA) for frame in clip])
-    y, x = rng.integers(clip.shape[1] - size + 1), rng.integers(clip.shape[2] - size + 1)
-    clip = clip[:, y : y + size, x : x + size]
-    return clip[:, :, ::-1] if rng.random() < 0.5 else clip
+    source = pictures.edges if lines else pictures.clips
+    clip = source[int(rng.integers(len(source)))]
+    half = rng.random() < (0.8 if lines else 0.1)
+    span = 2 * size if half else size
+    y, x = (int(rng.integers(side - span + 1)) for side in clip.shape[1:3])
+    part = clip[:, y : y + span, x : x + span].permute(3, 0, 1, 2).float()
+    if half:
+        part = avg_pool2d(part, 2)
+    if rng.random() < 0.5:
+        part = part.flip(-1)
+    return part.expand(3, -1, -1, -1)
 
 
 def batch(
-    bank: np.ndarray, rng: np.random.Generator, *, count: int, size: int, share: float = 0.25
+    pictures: Pictures, rng: np.random.Generator, *, count: int, size: int, share: float = 0.25
 ) -> Tensor:
     """Draws a batch of crops.
 
     Args:
-        bank: Clips `n f h w 3` uint8.
+        pictures: Where from.
         rng: Source of chance.
         count: Crops.
-        size: Height and width of a crop.
+        size: Height and width of a crop, at most half of a clip's.
         share: Share of crops that show edges.
 
     Returns:
         `b 3 f h w` in -1..1.
     """
-    crops = np.stack([crop(bank, rng, size=size, share=share) for _ in range(count)])
-    return torch.from_numpy(crops).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    crops = [crop(pictures, rng, size=size, share=share) for _ in range(count)]
+    return torch.stack(crops) / 127.5 - 1
 
 
 def reconstruction_loss(result: Tensor, wanted: Tensor) -> Tensor:
@@ -98,7 +124,7 @@ def reconstruction_loss(result: Tensor, wanted: Tensor) -> Tensor:
     return error.abs().mean() + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
 
 
-def psnr(result: Tensor, wanted: Tensor) -> float:
+def psnr(result: Tensor, wanted: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in decibels of pictures in -1..1, mean over the batch.
 
     Args:
@@ -106,10 +132,10 @@ def psnr(result: Tensor, wanted: Tensor) -> float:
         wanted: The same shape.
 
     Returns:
-        Decibels.
+        Decibels, a scalar.
     """
     error = (result.clamp(-1, 1) - wanted).square().mean((1, 2, 3, 4))
-    return float((10 * torch.log10(4 / error)).mean())
+    return (10 * torch.log10(4 / error)).mean()
 
 
 def normalise_latents(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
@@ -129,11 +155,11 @@ def normalise_latents(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
     vae.latents_std.copy_(spread * spread.square().mean().sqrt())
 
 
-def begin(bank: np.ndarray, out: Path, given: argparse.Namespace) -> AutoencoderKLLTX2Video:
-    """Builds the autoencoder; where no state is saved yet, starts it as the best linear codec.
+def begin(pictures: Pictures, out: Path, given: argparse.Namespace) -> AutoencoderKLLTX2Video:
+    """Builds the autoencoder; where `OUT/start` is not there yet, starts it as the best linear codec.
 
     Args:
-        bank: Clips `n f h w 3` uint8.
+        pictures: What crops are drawn from.
         out: Folder of the run.
         given: Options of the command line.
 
@@ -141,31 +167,37 @@ def begin(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
         The autoencoder, on its device.
     """
     torch.manual_seed(given.seed)
-    vae = build_vae(MICRO if given.micro else TINY)
+    vae = build_vae(MICRO if given.micro else TINY).to(given.device)
     vae.encoder.requires_grad_(not given.freeze_encoder)
-    if not (out / "state.pt").exists():
-        size = min(96, bank.shape[2] // 2)  # half-size crops must hold it
-        start_linear(vae, batch(bank, np.random.default_rng(1), count=given.start_clips, size=size))
-        normalise_latents(vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop))
-        vae.save_pretrained(out / "start")
-    return vae.to(given.device)
+    if (out / "start").exists():
+        vae.load_state_dict(AutoencoderKLLTX2Video.from_pretrained(out / "start").state_dict())
+    else:
+        size = min(96, pictures.clips.shape[2] // 2)
+        clips = batch(pictures, np.random.default_rng(1), count=given.start_clips, size=size)
+        start_linear(vae, clips, decoder_constant=given.constant)
+        normalise_latents(vae, batch(pictures, np.random.default_rng(2), count=64, size=given.crop))
+        for statistic in (vae.latents_mean, vae.latents_std):
+            statistic.copy_(statistic.bfloat16())  # as they are shipped, like the encoder
+        vae.save_pretrained(out / "new")
+        (out / "new").replace(out / "start")
+    return vae
 
 
-def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> AutoencoderKLLTX2Video:
+def train(pictures: Pictures, out: Path, given: argparse.Namespace) -> AutoencoderKLLTX2Video:
     """Trains, saving state as it goes.
 
     Args:
-        bank: Clips `n f h w 3` uint8.
+        pictures: What crops are drawn from.
         out: Folder of the run.
         given: Options of the command line.
 
     Returns:
         The trained autoencoder.
     """
-    vae = begin(bank, out, given)
+    vae = begin(pictures, out, given)
     matrices, rest = split(vae, exclude=("conv_in", "conv_out"))
     optimizers = [Muon(matrices, learning_rate=given.muon), adam(rest, given.adam)]
-    schedules = [cosine(optimizer, num_steps=given.steps) for optimizer in optimizers]
+    schedules = [cosine(optimizer, num_steps=lambda: given.steps) for optimizer in optimizers]
     parts = {"vae": vae, **{f"optimizer{i}": o for i, o in enumerate([*optimizers, *schedules])}}
     state, step = out / "state.pt", 0
     if state.exists():
@@ -174,26 +206,31 @@ def train(bank: np.ndarray, out: Path, given: argparse.Namespace) -> Autoencoder
         for name, part in parts.items():
             part.load_state_dict(saved[name])
     started = time.monotonic()
-    drawing = partial(batch, bank, count=given.batch, size=given.crop, share=given.edges)
-    for now, drawn in feed(drawing, seed=given.seed, first=step, last=given.steps, workers=given.workers):
-        clips = drawn.to(given.device)
-        with torch.autocast(given.device.split(":")[0], torch.bfloat16):
-            result = vae.decode(vae.encode(clips).latent_dist.mode()).sample
-        loss = reconstruction_loss(result.float(), clips)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    rows: list[Tensor] = []
+    for now in range(step, given.steps):
+        rng = np.random.default_rng([given.seed, now])
+        clips = batch(pictures, rng, count=given.batch, size=given.crop, share=given.edges)
+        result = vae.decode(vae.encode(clips).latent_dist.mode()).sample
+        loss = reconstruction_loss(result, clips)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        for part in (*optimizers, *schedules):
-            part.step()
+        for mover in [*optimizers, *schedules]:
+            mover.step()
         vae.zero_grad(set_to_none=True)
         step = now + 1
-        row = {"step": step, "loss": loss.item(), "psnr": psnr(result.detach().float(), clips)}
-        print(json.dumps(row), f"{time.monotonic() - started:.0f} s", flush=True)
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
+        rows.append(torch.stack([loss.detach(), psnr(result.detach(), clips)]))
+        if step % LOG_EVERY == 0 or step == given.steps:
+            mean_loss, mean_psnr = torch.stack(rows).mean(dim=0).tolist()
+            row, rows = {"step": step, "loss": mean_loss, "psnr": mean_psnr}, []
+            print(json.dumps(row), f"{time.monotonic() - started:.0f} s", flush=True)
+            with (out / "log.jsonl").open("a") as log:
+                log.write(json.dumps(row) + "\n")
         if step % SAVE_EVERY == 0 or step == given.steps:
             saved = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
             torch.save(saved, out / "new.pt")
             (out / "new.pt").replace(state)
+    torch.backends.cudnn.allow_tf32 = False
     return vae
 
 
@@ -204,30 +241,31 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--crop", type=int, default=96, help="pixels")
+    parser.add_argument("--crop", type=int, default=128, help="pixels")
     parser.add_argument("--start-clips", type=int, default=280, help="crops for the closed-form start")
+    parser.add_argument(
+        "--constant", type=float, default=40.0, help="decoder's constant channel at the start"
+    )
     parser.add_argument("--refit-clips", type=int, default=120, help="crops for the closed-form finish")
     parser.add_argument("--muon", type=float, default=1.5e-3, help="peak learning rate of convolutions")
     parser.add_argument("--adam", type=float, default=5e-5, help="peak learning rate of everything else")
+    parser.add_argument("--clips", type=int, default=1500, help="how many clips to draw crops from")
     parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder alone")
     parser.add_argument("--edges", type=float, default=0.25, help="share of crops that show edges")
-    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw edges")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--micro", action="store_true", help="an autoencoder small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    bank = np.load(given.bank / "frames.npy", mmap_mode="r")
-    bank = bank[: len(json.loads((given.bank / "captions.json").read_text()))]
-    vae = train(bank, given.out, given).cpu()
+    torch.backends.cudnn.allow_tf32 = False  # outside the steps the constant channel needs all digits
+    pictures = Pictures.open(given.bank, most=given.clips, workers=given.workers, device=given.device)
+    vae = train(pictures, given.out, given)
     if not given.freeze_encoder:
-        normalise_latents(
-            vae, batch(bank, np.random.default_rng(2), count=64, size=given.crop).to(given.device)
-        )
-    refit_last(
-        vae, batch(bank, np.random.default_rng(3), count=given.refit_clips, size=given.crop, share=0.05)
-    )
-    vae.save_pretrained(given.out / "vae")
+        normalise_latents(vae, batch(pictures, np.random.default_rng(2), count=64, size=given.crop))
+    last = batch(pictures, np.random.default_rng(3), count=given.refit_clips, size=given.crop, share=0.05)
+    refit_last(vae.bfloat16().float(), last)
+    vae.bfloat16().save_pretrained(given.out / "vae")
 
 
 if __name__ == "__main__":

@@ -22,41 +22,44 @@ SAMPLES_PER_FEATURE = 20  # fewer samples than this: fit the centre tap alone
 
 
 @torch.no_grad()
-def start_linear(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
+def start_linear(vae: AutoencoderKLLTX2Video, clips: Tensor, *, decoder_constant: float = CONSTANT) -> None:
     """Sets all weights of the autoencoder from sample clips.
 
     Args:
         vae: The autoencoder of `toyworld.architecture`; changed in place.
         clips: Sample clips `b 3 f h w` in -1..1, f = 8k+1; more than 100 are wanted.
+        decoder_constant: The decoder's constant channel, as `CONSTANT` for the encoder's.
     """
     for block in vae.modules():
         if hasattr(block, "conv1") and hasattr(block, "conv2"):
             nn.init.zeros_(block.conv2.conv.weight)
             nn.init.zeros_(block.conv2.conv.bias)
-    latents = _start_encoder(vae.encoder, clips)
-    _start_decoder(vae.decoder, clips, latents, vae.config.patch_size)
+    _start_encoder(vae.encoder, clips)
+    vae.encoder.bfloat16().float()  # the decoder is fitted to the encoder as it is shipped
+    latents = torch.cat([vae.encode(clip[None]).latent_dist.mode() for clip in clips])
+    _start_decoder(vae.decoder, clips, latents, vae.config.patch_size, decoder_constant)
 
 
 @torch.no_grad()
 def refit_last(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
     """Fits the decoder's last convolution anew by ridge regression, in float32.
 
-    Training in bfloat16 makes it compensate the rounding of the constant channel, which shows as a fixed
-    pattern in float32. Here that channel's share moves into the bias.
+    Training in lower precision makes it compensate the rounding of the constant channel, which shows as a
+    fixed pattern in float32. Here that channel's share moves into the bias.
 
     Args:
         vae: The trained autoencoder; changed in place.
         clips: `b 3 f h w` in -1..1; a hundred crops are enough.
     """
     decoder, seen = vae.decoder, []
-    hook = decoder.conv_out.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].cpu()))
+    hook = decoder.conv_out.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for clip in clips:
         vae.decode(vae.encode(clip[None]).latent_dist.mode())
     hook.remove()
     x = torch.cat(seen)
     mean, spread = x.mean((0, 2, 3, 4)), x.std((0, 2, 3, 4))
     x[:, spread < 0.01 * mean.abs()] = 0
-    _fit(decoder.conv_out.conv, x, patches(clips, decoder.patch_size, 1).cpu(), first_frame=0)
+    _fit(decoder.conv_out.conv, x, patches(clips, decoder.patch_size, 1), first_frame=0)
 
 
 def components(samples: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -100,7 +103,7 @@ def patches(clips: Tensor, size: int, frames: int) -> Tensor:
     return rearrange(padded, "b c (f t) (h p) (w q) -> b (c t q p) f h w", t=frames, p=size, q=size)
 
 
-def _start_encoder(encoder: nn.Module, clips: Tensor) -> Tensor:
+def _start_encoder(encoder: nn.Module, clips: Tensor) -> None:
     x = patches(clips, encoder.patch_size, 1)
     conv = encoder.conv_in.conv
     basis, mean = components(_voxels(x), conv.out_channels)
@@ -120,12 +123,13 @@ def _start_encoder(encoder: nn.Module, clips: Tensor) -> Tensor:
     conv = encoder.conv_out.conv
     basis, mean = components(_voxels(x), conv.out_channels - 1)
     scale = 1 / ((_voxels(x) - mean) @ basis.T).std()
-    bias = torch.cat([-scale * basis @ mean, torch.tensor([-12.0])])
+    bias = torch.cat([-scale * basis @ mean, torch.tensor([-12.0], device=x.device)])
     _set_centre(conv, scale * basis, bias, tap=2)
-    return encoder.conv_out(x, causal=True)[:, : conv.out_channels - 1]
 
 
-def _start_decoder(decoder: nn.Module, clips: Tensor, latents: Tensor, patch_size: int) -> None:
+def _start_decoder(
+    decoder: nn.Module, clips: Tensor, latents: Tensor, patch_size: int, constant: float
+) -> None:
     conv = decoder.conv_in.conv
     _set_centre(conv, torch.eye(conv.out_channels, conv.in_channels), torch.zeros(conv.out_channels), tap=1)
     x = decoder.conv_in(latents, causal=False)
@@ -138,7 +142,7 @@ def _start_decoder(decoder: nn.Module, clips: Tensor, latents: Tensor, patch_siz
         basis, mean = components(_voxels(blocks), kept)
         target = torch.einsum("kd,bdfhw->bkfhw", basis, blocks - mean[:, None, None, None])
         if last:
-            target[:, -1] = CONSTANT * target.square().sum(1).mean().sqrt()
+            target[:, -1] = constant * target.square().sum(1).mean().sqrt()
         _fit_upsampler(upsampler, x, target)
         x = upsampler(x, causal=False)
     x = decoder.conv_act(decoder.norm_out(x))
@@ -161,12 +165,12 @@ def _fit(conv: nn.Conv3d, x: Tensor, target: Tensor, *, first_frame: int, ridge:
     samples = target[:, 0, first_frame:].numel()
     whole = samples > SAMPLES_PER_FEATURE * conv.in_channels * 27
     features = conv.in_channels * (27 if whole else 1) + 1
-    gram = torch.zeros(features, features, dtype=torch.float64)
-    cross = torch.zeros(features, target.shape[1], dtype=torch.float64)
+    gram = torch.zeros(features, features, dtype=torch.float64, device=x.device)
+    cross = torch.zeros(features, target.shape[1], dtype=torch.float64, device=x.device)
     for clip, wanted in zip(x, target, strict=True):
         rows = _neighbourhoods(clip) if whole else rearrange(clip, "c f h w -> f (h w) c")
         rows = rows[first_frame:].flatten(0, 1)
-        rows = torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
+        rows = torch.cat([rows, torch.ones(len(rows), 1, device=rows.device)], dim=1)
         gram += rows.T @ rows
         cross += rows.T @ rearrange(wanted[:, first_frame:], "c f h w -> (f h w) c")
     gram.diagonal().add_(ridge * gram.diagonal().mean())

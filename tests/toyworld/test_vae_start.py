@@ -1,5 +1,6 @@
 """The closed-form start of the autoencoder."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +13,7 @@ from toyworld.vae_start import components, patches, refit_last, start_linear
 SHAPE = Shape(
     patch_size=4,
     latent_channels=24,
-    encoder_width=64,
+    encoder_widths=(64, 64, 64),
     decoder_width=32,
     encoder_layers=MICRO.encoder_layers,
     decoder_layers=(1, 1, 0, 0),
@@ -40,6 +41,24 @@ def test_it_reconstructs_clips_it_has_not_seen() -> None:
     after = psnr(reconstruct(vae, held_out), held_out)
     assert after > before + 10
     assert after > 20
+
+
+@pytest.mark.parametrize("constant", [10.0, 40.0])
+def test_the_decoders_constant_channel_is_as_strong_as_said(constant: float) -> None:
+    torch.manual_seed(0)
+    vae, seen = build_vae(SHAPE), []
+    vae.decoder.norm_out.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    start_linear(vae, smooth_clips(8, seed=0), decoder_constant=constant)
+    data, channel = seen[0][:, :-1], seen[0][:, -1]
+    assert channel.mean() / data.square().sum(1).mean().sqrt() == pytest.approx(constant, rel=0.05)
+    assert channel.std() < 1e-4 * channel.mean()
+
+
+def test_the_encoder_is_one_that_half_precision_holds() -> None:
+    torch.manual_seed(0)
+    vae = build_vae(SHAPE)
+    start_linear(vae, smooth_clips(4, seed=0))
+    assert all(torch.equal(value, value.bfloat16().float()) for value in vae.encoder.state_dict().values())
 
 
 def test_refitting_takes_a_fixed_pattern_away() -> None:
