@@ -1,7 +1,7 @@
 """Draws the loss curves of a training run: `python -m toyworld.curves RUN PICTURE.png`.
 
-RUN holds the folders `vae`, `base` and `adapter` that `toyworld/train.sh` makes. Thin lines are single
-batches, thick ones running means.
+RUN holds the folders `vae`, `base` and `adapter` that `toyworld/train.sh` makes. Thin lines are the
+logged values, thick ones running means.
 """
 
 import argparse

@@ -1,25 +1,48 @@
 #!/usr/bin/env bash
 # Trains the embedded model from nothing and installs it: toyworld/train.sh [RUN_FOLDER]
 # Every stage resumes where it was stopped; run it again until it says "installed".
-# Sizes come from the environment: CLIPS, FRAMES, VAE_STEPS, BASE_STEPS, ADAPTER_STEPS, BATCH, WORKERS, and PYTHON.
+# Sizes come from the environment: CLIPS (in each of SHARDS banks), FRAMES, VAE_STEPS, BASE_STEPS, ADAPTER_STEPS,
+# BASE_MINUTES and ADAPTER_MINUTES (at most so long), BATCH, WORKERS, COMPILE (empty: no), and PYTHON. With several
+# GPUs the banks are spread over them, and the decoder trains on the last one while the base trains on the first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 RUN=${1:-runs/tiny}
 PYTHON=${PYTHON:-.venv/bin/python}
-SHARED="--batch ${BATCH:-32} --workers ${WORKERS:-8}"
-export PYTHONPATH=src:.
+SHARDS=${SHARDS:-4} CLIPS=${CLIPS:-1500} WORKERS=${WORKERS:-4}
+GPUS=$("$PYTHON" -c 'import torch; print(max(1, torch.cuda.device_count()))')
+COMPILE=${COMPILE-$("$PYTHON" -c 'import torch; print("--compile" * torch.cuda.is_available())')}
+export PYTHONPATH=src:.${PYTHONPATH:+:$PYTHONPATH}
 
-"$PYTHON" -m toyworld.bank "$RUN/bank" --clips "${CLIPS:-6000}" --frames "${FRAMES:-33}"
-"$PYTHON" -m toyworld.train_vae "$RUN/bank" "$RUN/vae" --steps "${VAE_STEPS:-20000}" $SHARED
-"$PYTHON" -m toyworld.latents "$RUN/bank" "$RUN/vae/vae"
-"$PYTHON" -m toyworld.train_base "$RUN/bank" "$RUN/base" --vae "$RUN/vae/vae" \
-  --steps "${BASE_STEPS:-20000}" $SHARED
-"$PYTHON" -m toyworld.train_base "$RUN/bank" "$RUN/adapter" --adapter "$RUN/base/model" \
-  --steps "${ADAPTER_STEPS:-6000}" $SHARED --adam 2e-3
+trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
+on_gpu() { CUDA_VISIBLE_DEVICES=$1 "$PYTHON" -m "${@:2}"; }
+each_shard() { # runs "$1 SHARD GPU" for all shards at once; fails if one does
+  local jobs=() job
+  for shard in $(seq 0 $((SHARDS - 1))); do
+    "$1" "$shard" $((shard % GPUS)) & jobs+=($!)
+  done
+  for job in "${jobs[@]}"; do wait "$job"; done
+}
+fill_shard() {
+  on_gpu "$2" toyworld.bank "$RUN/bank/$1" --clips "$CLIPS" --frames "${FRAMES:-33}" --first-seed $((1000000 * $1))
+}
+encode_shard() { on_gpu "$2" toyworld.latents "$RUN/bank/$1" "$RUN/vae/start" --workers "$WORKERS"; }
+train_vae() { on_gpu "$1" toyworld.train_vae "$RUN/bank" "$RUN/vae" --freeze-encoder --workers "$WORKERS" "${@:2}"; }
+train_base() { on_gpu 0 toyworld.train_base "$RUN/bank" "$@" --batch "${BATCH:-96}" $COMPILE; }
+
+each_shard fill_shard
+[ -d "$RUN/vae/start" ] || train_vae 0 --steps 0 --clips 300
+each_shard encode_shard
+train_vae $((GPUS - 1)) --steps "${VAE_STEPS:-20000}" &
+decoder=$!
+train_base "$RUN/base" --vae "$RUN/vae/start" --steps "${BASE_STEPS:-6000}" ${BASE_MINUTES:+--minutes "$BASE_MINUTES"}
+train_base "$RUN/adapter" --adapter "$RUN/base/model" --steps "${ADAPTER_STEPS:-6000}" \
+  ${ADAPTER_MINUTES:+--minutes "$ADAPTER_MINUTES"} --muon 0 --adam 2e-3
+wait "$decoder"
 
 rm -rf src/iclora/tiny
 mkdir -p src/iclora/tiny/adapters
 cp -r "$RUN/base/model/." src/iclora/tiny/
+cp -r "$RUN/vae/vae" src/iclora/tiny/
 cp "$RUN/adapter/canny.safetensors" src/iclora/tiny/adapters/
 "$PYTHON" -m toyworld.curves "$RUN" docs/training.png
 echo "installed in src/iclora/tiny; now: make adherence"

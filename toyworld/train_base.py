@@ -1,9 +1,10 @@
 """Trains the transformer (with its text encoder and connectors), or an adapter on the frozen result.
 
-`python -m toyworld.train_base BANK OUT` trains the base on the encoded bank with flow matching; captions are
-dropped from a tenth of the clips so that guidance works. `--adapter BASE` freezes the model in BASE and
-trains a canny IC-LoRA on it with half-size references. Both save `OUT/state.pt` as they go and resume from
-it. Positions, noise and references come from `iclora`, as in generation.
+`python -m toyworld.train_base BANK OUT` trains the base on the encoded bank with flow matching: captions are
+dropped from a tenth of the clips so that guidance works, in a tenth the first frame is given, and a tenth are
+line drawings. `--adapter BASE` freezes the model in BASE and trains a canny IC-LoRA on it with half-size
+references. Both save `OUT/state.pt` as they go and resume from it. Positions, noise and references come from
+`iclora`, as in generation.
 
 Half of the noise levels are the steps of the distilled schedule, so that the few-step sampler meets what it
 was trained on.
@@ -11,10 +12,10 @@ was trained on.
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,19 @@ from iclora.reference import TokenSequence, assemble, reference_tokens, target_s
 from iclora.sampling import DISTILLED_SIGMAS, add_noise
 from iclora.transformer import Stream, velocity
 from toyworld.architecture import MICRO, TINY, build, save
-from toyworld.feeding import feed
+from toyworld.batches import LINE_WORDS, Bank, Drawn, draw, shorten
 from toyworld.latents import DOWNSCALE, FPS, THICKNESS
 from toyworld.optimizers import Muon, adam, cosine, split
 
 FACTORS = LatentFactors(time=8, height=2 * TINY.patch_size, width=2 * TINY.patch_size)
-SAVE_EVERY = 100
-CAPTION_DROPOUT = 0.1
+SAVE_EVERY = 500
+LOG_EVERY = 20
+PROBE = 110
+"""Step before which a run of so many minutes measures how many steps that makes."""
+FIRST_FRAME = 0.1
+"""Share of the clips whose first frame is given."""
+LINES = 0.1
+"""Share of the clips that are shown as line drawings when the base is trained."""
 AVERAGE = 0.995
 RANK = 32
 REST = (
@@ -53,57 +60,15 @@ REST = (
     "gate_logits",
 )
 """Parts of names that AdamW trains; Muon, the other matrices."""
-Drawn = tuple[Tensor, Tensor, list[str], tuple[int, int]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bank:
-    """Encoded clips: `target` and `control` `n c f h w` float16, and one caption each."""
-
-    target: np.ndarray
-    control: np.ndarray
-    captions: list[str]
-
-    @classmethod
-    def open(cls, folder: Path) -> "Bank":
-        """Opens a bank that `toyworld.latents` has encoded."""
-        count = int((folder / "encoded.txt").read_text())
-        captions = json.loads((folder / "captions.json").read_text())[:count]
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("target", "control")}
-        return cls(captions=captions, **arrays)
-
-
-def draw(bank: Bank, rng: np.random.Generator, *, count: int, window: int) -> Drawn:
-    """Draws a batch of windows, the same window for all of its clips.
-
-    Args:
-        bank: Where from.
-        rng: Source of chance.
-        count: Clips.
-        window: Height and width in target latents, even.
-
-    Returns:
-        Target latents `b c f h w`, control latents `b c f h/2 w/2`, captions, and where the window lies in
-        pixels.
-    """
-    indices = rng.integers(len(bank.captions), size=count)
-    rooms = [(size - window) // DOWNSCALE + 1 for size in bank.target.shape[-2:]]
-    y, x = (DOWNSCALE * int(rng.integers(room)) for room in rooms)
-    small, a, b = window // DOWNSCALE, y // DOWNSCALE, x // DOWNSCALE
-    target = np.stack([bank.target[i, :, :, y : y + window, x : x + window] for i in indices])
-    control = np.stack([bank.control[i, :, :, a : a + small, b : b + small] for i in indices])
-    captions = ["" if rng.random() < CAPTION_DROPOUT else bank.captions[i] for i in indices]
-    place = (y * FACTORS.height, x * FACTORS.width)
-    return torch.from_numpy(target).float(), torch.from_numpy(control).float(), captions, place
-
-
-def sequence_of(target: Tensor, control: Tensor | None, place: tuple[int, int]) -> TokenSequence:
-    """Lays a batch out as the model sees it, at its place in the picture.
+def sequence_of(target: Tensor, control: Tensor | None, given: Tensor) -> TokenSequence:
+    """Lays a batch out as the model sees it.
 
     Args:
         target: `b c f h w`, the clean latents.
         control: `b c f h/2 w/2`, or None to train without a reference.
-        place: Offset of the window in pixels, (y, x).
+        given: Whose first frame stays clean, `b` bool.
 
     Returns:
         The token sequence.
@@ -112,8 +77,9 @@ def sequence_of(target: Tensor, control: Tensor | None, place: tuple[int, int]) 
     if control is not None:
         references = [reference_tokens(control, factors=FACTORS, fps=FPS, downscale=DOWNSCALE)]
     sequence = assemble(target_sequence(target, factors=FACTORS, fps=FPS), references)
-    offset = torch.tensor([0.0, *place], device=target.device).view(1, 3, 1, 1)
-    return replace(sequence, positions=sequence.positions + offset)
+    _, _, _, height, width = target.shape
+    sequence.mask[:, : height * width] *= ~given[:, None]
+    return sequence
 
 
 def draw_sigmas(rng: np.random.Generator, count: int) -> Tensor:
@@ -132,7 +98,7 @@ def draw_sigmas(rng: np.random.Generator, count: int) -> Tensor:
 
 
 def loss_of(parts: Components, drawn: Drawn, rng: np.random.Generator, given: argparse.Namespace) -> Tensor:
-    """Computes the flow-matching loss of one batch, on target tokens only.
+    """Computes the flow-matching loss of one batch, on noised target tokens only.
 
     Args:
         parts: The model.
@@ -143,21 +109,24 @@ def loss_of(parts: Components, drawn: Drawn, rng: np.random.Generator, given: ar
     Returns:
         Scalar.
     """
-    target, control, captions, place = drawn
-    target, control = target.to(given.device), control.to(given.device)
-    sequence = sequence_of(target, control if given.adapter else None, place)
+    target, control, captions = drawn
+    first = torch.from_numpy(rng.random(len(target)) < FIRST_FRAME).to(target.device)
+    sequence = sequence_of(target, control if given.adapter else None, first)
     generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**62)))
     noise = torch.randn(sequence.clean.shape, generator=generator, device=given.device)
     sigma = draw_sigmas(rng, len(target)).to(given.device)
     noisy = add_noise(sequence, noise, sigma)
-    with torch.autocast(given.device.split(":")[0], torch.bfloat16):
+    device = given.device.split(":")[0]
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
         prompt = encode_prompt(parts, *captions)
         stream = Stream(
             latents=noisy, sequence=sequence, sigma=sigma, context=prompt.video, context_mask=prompt.mask
         )
         moved, _ = velocity(parts.transformer, stream)
     count = sequence.num_target
-    return (moved[:, :count].float() - (noise - sequence.clean)[:, :count]).square().mean()
+    error = (moved[:, :count].float() - (noise - sequence.clean)[:, :count]).square().mean(dim=-1)
+    noised = sequence.mask[:, :count]
+    return (error * noised).sum() / noised.sum()
 
 
 def trainable(parts: Components, given: argparse.Namespace) -> tuple[nn.Module, list[Any]]:
@@ -174,16 +143,71 @@ def trainable(parts: Components, given: argparse.Namespace) -> tuple[nn.Module, 
         for name in ("transformer", "text_encoder", "connectors"):
             getattr(parts, name).requires_grad_(False)
         trained: nn.Module = nn.ParameterList(adapters.create(parts.transformer, rank=RANK, name="canny"))
-        optimizers: list[Any] = [adam(list(trained.parameters()), given.adam)]
     else:
         trained = nn.ModuleList([parts.transformer, parts.text_encoder, parts.connectors])
-        matrices, rest = split(trained, exclude=REST)
-        optimizers = [Muon(matrices, learning_rate=given.muon), adam(rest, given.adam)]
-    schedules = [
-        cosine(optimizer, num_steps=given.steps, warmup=max(1, min(100, given.steps // 20)))
-        for optimizer in optimizers
-    ]
+    matrices, rest = split(trained, exclude=REST) if given.muon else ([], list(trained.parameters()))
+    optimizers: list[Any] = [Muon(matrices, learning_rate=given.muon)] if matrices else []
+    optimizers += [adam(rest, given.adam)] if rest else []
+    warmup = max(1, min(100, given.steps // 20))
+    schedules = [cosine(mover, num_steps=lambda: given.steps, warmup=warmup) for mover in optimizers]
     return trained, [*optimizers, *schedules]
+
+
+def steps_within(given: argparse.Namespace, *, begun: float, probed: float) -> int:
+    """Computes before step `PROBE` how many steps the minutes allow.
+
+    Args:
+        given: Options of the command line.
+        begun: When the run began, in seconds of the monotonic clock.
+        probed: When step `PROBE // 2` began, likewise.
+
+    Returns:
+        Length of the run: more than `PROBE`, unless the options ask for less, and at most what they ask for.
+    """
+    now = time.monotonic()
+    rate = (now - probed) / (PROBE - PROBE // 2)
+    left = 60 * given.minutes - (now - begun)
+    steps: int = max(PROBE + 1, min(given.steps, PROBE + int(left / rate)))
+    print(f"{rate * 1000:.0f} ms a step: {steps} steps", flush=True)
+    return steps
+
+
+def descend(trained: nn.Module, movers: list[Any], loss: Tensor) -> None:
+    """Takes one step against the gradient of a loss.
+
+    Args:
+        trained: Holds exactly the trained parameters.
+        movers: Optimizers and their schedules.
+        loss: Scalar.
+    """
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+    for mover in movers:
+        mover.step()
+    trained.zero_grad(set_to_none=True)
+
+
+def report(out: Path, step: int, losses: list[Tensor], begun: float) -> None:
+    """Logs the mean loss of the steps since the last row.
+
+    Args:
+        out: Folder of the run.
+        step: Steps done.
+        losses: Scalars.
+        begun: When the run began, in seconds of the monotonic clock.
+
+    Raises:
+        ArithmeticError: if a loss is not finite; the last saved state is sound.
+    """
+    row = {"step": step, "loss": round(torch.stack(losses).mean().item(), 5)}
+    if not math.isfinite(row["loss"]):
+        raise ArithmeticError(
+            f"a loss among the last {len(losses)} before step {step} is not finite, and the weights with it: "
+            f"lower the rates (--muon, --adam) and go on from {out / 'state.pt'}, or start anew without it"
+        )
+    with (out / "log.jsonl").open("a") as log:
+        log.write(json.dumps(row) + "\n")
+    print(json.dumps(row), f"{time.monotonic() - begun:.0f} s", flush=True)
 
 
 def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Callable[[], None]) -> None:
@@ -196,38 +220,42 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
         finish: Writes the averaged weights, which are in place when it is called.
     """
     trained, movers = trainable(parts, given)
-    state, step, started = given.out / "state.pt", 0, time.monotonic()
-    average = {name: p.detach().clone() for name, p in trained.named_parameters()}
+    state, step = given.out / "state.pt", 0
+    begun = probed = time.monotonic()
+    parameters: list[Tensor] = list(trained.parameters())
+    average, losses = [p.detach().clone() for p in parameters], list[Tensor]()
     if state.exists():
         saved = torch.load(state, map_location=given.device)
         step, average = saved["step"], saved["average"]
+        if given.minutes:
+            given.steps = saved["steps"]
         trained.load_state_dict(saved["trained"])
         for mover, values in zip(movers, saved["movers"], strict=True):
             mover.load_state_dict(values)
-    drawing = partial(draw, bank, count=given.batch, window=given.window)
-    for now, drawn in feed(drawing, seed=given.seed, first=step, last=given.steps, workers=given.workers):
-        loss = loss_of(parts, drawn, np.random.default_rng([given.seed, now, 1]), given)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
-        for mover in movers:
-            mover.step()
-        trained.zero_grad(set_to_none=True)
-        step = now + 1
-        for name, parameter in trained.named_parameters():
-            average[name].lerp_(parameter.detach(), max(1 - AVERAGE, 1 / (step + 1)))
-        row = {"step": step, "loss": round(loss.item(), 5)}
-        with (given.out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(row) + "\n")
-        if step % 20 == 0:
-            print(json.dumps(row), f"{time.monotonic() - started:.0f} s", flush=True)
+    lines = 0.0 if given.adapter else LINES
+    while step < given.steps:
+        if step == PROBE and given.minutes:
+            average[0].sum().item()  # waits for the device
+            given.steps = steps_within(given, begun=begun, probed=probed)
+        if step == PROBE // 2:
+            probed = time.monotonic()
+        rng = np.random.default_rng([given.seed, step])
+        loss = loss_of(parts, draw(bank, rng, count=given.batch, lines=lines), rng, given)
+        descend(trained, movers, loss)
+        step += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(average, parameters, max(1 - AVERAGE, 1 / (step + 1)))
+        losses.append(loss.detach())
+        if step % LOG_EVERY == 0 or step == given.steps:
+            report(given.out, step, losses, begun)
+            losses = []
         if step % SAVE_EVERY == 0 or step == given.steps:
-            saved = {"step": step, "average": average, "trained": trained.state_dict()}
+            saved = {"step": step, "steps": given.steps, "average": average, "trained": trained.state_dict()}
             saved["movers"] = [mover.state_dict() for mover in movers]
             torch.save(saved, given.out / "new.pt")
             (given.out / "new.pt").replace(state)
     with torch.no_grad():
-        for name, parameter in trained.named_parameters():
-            parameter.copy_(average[name])
+        torch._foreach_copy_(parameters, average)
     finish()
 
 
@@ -242,7 +270,7 @@ def base_model(bank: Bank, given: argparse.Namespace) -> tuple[Components, Calla
         The model, and what writes it as a model folder.
     """
     shape = MICRO if given.micro else TINY
-    parts = build(bank.captions, shape, seed=given.seed)
+    parts = build([*bank.captions, LINE_WORDS], shape, seed=given.seed)
     parts = replace(parts, vae=AutoencoderKLLTX2Video.from_pretrained(given.vae))
     for name in ("transformer", "text_encoder", "connectors"):
         getattr(parts, name).to(given.device)
@@ -284,18 +312,26 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, help="autoencoder to ship with the base")
     parser.add_argument("--adapter", type=Path, help="train an adapter on this model folder")
     parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--minutes", type=float, help="do as many of the steps as this time allows")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--window", type=int, default=16, help="latents high and wide")
-    parser.add_argument("--muon", type=float, default=4e-3, help="peak learning rate of matrices")
-    parser.add_argument("--adam", type=float, default=5e-4, help="peak learning rate of everything else")
-    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead")
+    parser.add_argument(
+        "--muon", type=float, default=8e-3, help="peak learning rate of matrices; 0: AdamW for all"
+    )
+    parser.add_argument("--adam", type=float, default=6e-4, help="peak learning rate of everything else")
+    parser.add_argument("--compile", action="store_true", help="compile the blocks; pays in long runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--micro", action="store_true", help="a base small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    bank = Bank.open(given.bank)
+    # On Hopper, PyTorch 2.11's backward through cuDNN attention is NaN for padded prompts of 64 tokens:
+    # https://github.com/pytorch/pytorch/issues/196678
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    bank = Bank.open(given.bank, given.device)
     parts, finish = adapter_model(given) if given.adapter else base_model(bank, given)
+    bank = replace(bank, captions=shorten(bank.captions, parts))
+    if given.compile:
+        parts.transformer.compile_repeated_blocks()
     train(parts, bank, given, finish)
 
 
