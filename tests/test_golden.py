@@ -123,28 +123,27 @@ def test_attention_weights_are_exact(name: str) -> None:
     assert torch.equal(dense_weights(pairs), golden.figures["attention_mask"])
 
 
+@pytest.mark.parametrize("clean_too", [True, False])
 @pytest.mark.parametrize("name", INDEX["cases"])
-def test_one_forward(name: str) -> None:
+def test_one_forward(name: str, *, clean_too: bool) -> None:
     golden = case(name)
     sigma = torch.tensor([0.725])
+    context, audio_context = figures()["video_context"], figures()["audio_context"]
+    noisy, noise = golden.figures["noisy"], golden.figures["audio_noise"]
     with torch.inference_mode():
         video, audio = velocity(
             model(golden.adapter, golden.weight),
-            Stream(
-                latents=golden.figures["noisy"],
-                sequence=golden.video,
-                sigma=sigma,
-                context=figures()["video_context"],
-            ),
-            Stream(
-                latents=golden.figures["audio_noise"],
-                sequence=golden.audio,
-                sigma=sigma,
-                context=figures()["audio_context"],
-            ),
+            Stream(latents=noisy, sequence=golden.video, sigma=sigma, context=context),
+            Stream(latents=noise, sequence=golden.audio, sigma=sigma, context=audio_context),
+            clean_too=clean_too,
         )
+    expected = golden.figures["velocity_at_0.725"]
+    if not clean_too:
+        moving = golden.video.mask > 0
+        moving[:, : golden.video.num_target] = True
+        expected = torch.where(moving[..., None], expected, 0)
     assert audio is not None
-    assert relative_error(video, golden.figures["velocity_at_0.725"]) < 1e-5
+    assert relative_error(video, expected) < 1e-5
     assert relative_error(audio, golden.figures["audio_velocity_at_0.725"]) < 1e-5
 
 

@@ -192,14 +192,55 @@ def test_the_target_never_looks_at_tokens_of_weight_0_inside_a_reference() -> No
     model = transformer(num_layers=1)  # in later blocks the reference's other tokens tell of what they saw
     mask = torch.tensor([[0.0, 0.3, 1.0], [0.0, 0.0, 0.7]])
     sequence = assemble(video_target(), [control(attention_mask=mask)])
-    hidden = 12 + (sequence.weights[0] == 0)[0].nonzero()[:, 0]
-    assert len(hidden) == 6
+    unseen = (sequence.weights[0] == 0)[0]
+    hidden, seen = (12 + mask.nonzero()[:, 0] for mask in (unseen, ~unseen))
+    assert len(hidden) == len(seen) == 6
     latents = torch.randn(1, 24, CHANNELS, generator=torch.Generator().manual_seed(0))
-    changed = latents.index_fill(1, hidden, 5.0)
     with torch.inference_mode():
-        before, after = silent(sequence, latents, model), silent(sequence, changed, model)
+        before = silent(sequence, latents, model)
+        after = silent(sequence, latents.index_fill(1, hidden, 5.0), model)
+        other = silent(sequence, latents.index_fill(1, seen, 5.0), model)
     assert torch.equal(before[:, :12], after[:, :12])
-    assert not torch.equal(before[:, hidden], after[:, hidden])
+    assert not torch.equal(before[:, :12], other[:, :12])
+
+
+@pytest.mark.parametrize("form", ["2.3", "2.0"])
+@pytest.mark.parametrize("with_audio", [False, True])
+@pytest.mark.parametrize("values_only", [(), (1,)])
+@pytest.mark.parametrize(
+    ("items", "moving"),
+    [
+        ([{}], 12),
+        ([{"attention_strength": 0.3}], 12),
+        ([{}, {"attention_strength": 0.3}], 12),
+        ([{"strength": 0.5}, {"attention_strength": 0.3}], 24),
+        ([{"attention_strength": 0.3}, {"strength": 0.5, "attention_strength": 0.6}, {}], 36),
+    ],
+)
+def test_what_nobody_reads_is_not_computed_and_changes_nothing(
+    *,
+    form: str,
+    with_audio: bool,
+    values_only: tuple[int, ...],
+    items: list[dict[str, float]],
+    moving: int,
+) -> None:
+    model = transformer(form)
+    context, audio_context = contexts(model)
+    target = video_target()
+    target.mask[:, :6] = 0  # a first frame
+    sequence = assemble(target, [control(seed=seed, **item) for seed, item in enumerate(items)])
+    audio = stream(audio_target(), audio_context, seed=6) if with_audio else None
+    through, widths = Perturbation(values_only_blocks=values_only), []
+    model.transformer_blocks[-1].ff.register_forward_hook(lambda *call: widths.append(call[2].shape[1]))
+    with torch.inference_mode():
+        short = velocity(model, stream(sequence, context), audio, perturbation=through)
+        whole = velocity(model, stream(sequence, context), audio, perturbation=through, clean_too=True)
+    assert widths == [moving, 12 + 12 * len(items)]
+    torch.testing.assert_close(short[0][:, :moving], whole[0][:, :moving], rtol=1e-5, atol=1e-6)
+    assert not short[0][:, moving:].any() and whole[0][:, moving:].any() == (moving < widths[1])
+    if short[1] is not None and whole[1] is not None:
+        torch.testing.assert_close(short[1], whole[1], rtol=1e-5, atol=1e-6)
 
 
 def test_a_mask_of_zeros_but_one_is_close_to_the_run_without() -> None:
@@ -273,11 +314,11 @@ def test_compiled_blocks_share_a_graph_and_change_nothing(monkeypatch: pytest.Mo
         return graph.forward
 
     eager = results()
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured))  # code is slow to make
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured, fullgraph=True))
     monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
     model.compile_repeated_blocks()
     torch.testing.assert_close(results(), eager, rtol=1e-5, atol=1e-5)
-    assert len(graphs) == 1
+    assert len(graphs) == 2  # of all blocks but the last, and of that
 
 
 def test_half_precision() -> None:

@@ -107,15 +107,15 @@ def dense_weights(pairs: PairWeights) -> Float[Tensor, "b s s"]:
 
 
 def attend(
-    query: Float[Tensor, "b k s d"],
+    query: Float[Tensor, "b k q d"],
     key: Float[Tensor, "b k s d"],
     value: Float[Tensor, "b k s d"],
     pairs: PairWeights | None = None,
-) -> Float[Tensor, "b k s d"]:
+) -> Float[Tensor, "b k q d"]:
     """Self-attention under pair weights; without them, plain attention and no mask at all.
 
     Args:
-        query: Queries of all tokens.
+        query: Queries of all tokens, or of the first ones: of the target and of whole items after it.
         key: Keys of all tokens.
         value: Values of all tokens.
         pairs: Who sees whom; None means everyone, fully.
@@ -125,17 +125,19 @@ def attend(
     """
     if pairs is None:
         return F.scaled_dot_product_attention(query, key, value)
-    target, opened = pairs.num_target, pairs.num_open
+    target, opened, asked = pairs.num_target, pairs.num_open, query.shape[2]
     logs = _column_parts(pairs.weights, query)
     ones = _column_ones(query)
     long_key = torch.cat([key, F.pad(logs, (0, 0, opened, 0))], dim=-1)
     long_query = torch.cat([query[:, :, :target], ones[:, :, :target]], dim=-1)
     mixed = [_attend_long(long_query, long_key, value)]
-    if opened > target:
+    if opened > target and asked > target:
         seen = slice(None, opened)
         others = query[:, :, target:opened]
         mixed.append(F.scaled_dot_product_attention(others, key[:, :, seen], value[:, :, seen]))
     for start, end in pairs.spans:
+        if asked < end:
+            break
         item = slice(start, end)
         target_key = torch.cat([key[:, :, :target], ones[:, :, :target]], dim=-1)
         own_key = F.pad(key[:, :, item], (0, _NUM_COLUMNS))

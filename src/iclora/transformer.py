@@ -15,8 +15,9 @@ Source: the design of Lightricks LTX-2, ``ltx_core``: ``model/transformer``.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate
 from typing import Any, Literal
 
 import torch
@@ -87,6 +88,15 @@ class _Modulation:
             return rows
         return tuple(self._laid_out(row) for row in rows)
 
+    def first(self, count: int) -> _Modulation:
+        """The parameters of the first tokens."""
+        if len(self.lengths) == 1:
+            return self
+        ends = accumulate(self.lengths)
+        kept = [min(length, count - (end - length)) for length, end in zip(self.lengths, ends, strict=True)]
+        lengths = tuple(length for length in kept if length > 0)
+        return replace(self, values=self.values[:, : len(lengths)], lengths=lengths)
+
     def _laid_out(self, row: Float[Tensor, "b g d"]) -> Float[Tensor, "b s d"]:
         runs = [row[:, i : i + 1].expand(-1, length, -1) for i, length in enumerate(self.lengths)]
         return torch.cat(runs, dim=1)
@@ -107,6 +117,17 @@ class _Conditions:
     cross_modulation: _Modulation | None = None
     cross_gate: _Modulation | None = None
 
+    @property
+    def num_tokens(self) -> int:
+        return self.rotary[0].shape[-2]
+
+    def first(self, count: int) -> _Conditions:
+        """The conditions of the first tokens, for what treats each token alone."""
+        if count == self.num_tokens:
+            return self
+        cos, sin = (angle[..., :count, :] for angle in self.rotary)
+        return replace(self, rotary=(cos, sin), modulation=self.modulation.first(count))
+
 
 def velocity(
     transformer: nn.Module,
@@ -114,26 +135,30 @@ def velocity(
     audio: Stream | None = None,
     *,
     perturbation: Perturbation | None = None,
+    clean_too: bool = False,
 ) -> tuple[Float[Tensor, "b s c"], Float[Tensor, "b a c_a"] | None]:
     """Run the transformer once.
 
     Without audio, items whose attention weights are all 0 are left out of the forward, since nothing sees
     them; their velocity is 0. With audio they stay: the audio attends to them whatever the weights are.
+    Of clean items at the end of the sequence the last block computes only what others look at: clean tokens
+    do not move, so their velocity is 0 too.
 
     Args:
         transformer: A diffusers ``LTX2VideoTransformer3DModel``, with or without adapters.
         video: The video stream, target and appended tokens.
         audio: The audio stream; None skips it and all attention between the two.
         perturbation: What a guidance pass leaves out.
+        clean_too: Whether to compute the velocity of clean appended tokens too, which nothing needs.
 
     Returns:
         Velocity ``noise - clean`` of every video token, and of every audio token or None; differentiable.
     """
     if audio is not None:
-        return _forward(transformer, video, audio, perturbation or Perturbation())
+        return _forward(transformer, video, audio, perturbation or Perturbation(), clean_too)
     seen = video.sequence.visible()
     if seen is None:
-        return _forward(transformer, video, None, perturbation or Perturbation())
+        return _forward(transformer, video, None, perturbation or Perturbation(), clean_too)
     kept, sequence = seen
     stream = Stream(
         latents=video.latents[:, kept],
@@ -142,12 +167,12 @@ def velocity(
         context=video.context,
         context_mask=video.context_mask,
     )
-    moved, _ = _forward(transformer, stream, None, perturbation or Perturbation())
+    moved, _ = _forward(transformer, stream, None, perturbation or Perturbation(), clean_too)
     return torch.zeros_like(video.latents, dtype=moved.dtype).index_copy(1, kept, moved), None
 
 
 def _forward(
-    transformer: Any, video: Stream, audio: Stream | None, perturbation: Perturbation
+    transformer: Any, video: Stream, audio: Stream | None, perturbation: Perturbation, clean_too: bool
 ) -> tuple[Tensor, Tensor | None]:
     streams: dict[Kind, Stream] = {"video": video} if audio is None else {"video": video, "audio": audio}
     with_cross = audio is not None and perturbation.cross_modal
@@ -158,15 +183,26 @@ def _forward(
         other = streams["audio" if kind == "video" else "video"] if with_cross else None
         hidden[kind] = _part(transformer, kind, "proj_in")(stream.latents)
         conditions[kind], embedded[kind] = _prepare(transformer, kind, stream, other)
+    count = video.latents.shape[1] if clean_too else _num_moving(video.sequence)
+    moving = conditions | {"video": conditions["video"].first(count)}
+    last = len(transformer.transformer_blocks) - 1
     for index, block in enumerate(transformer.transformer_blocks):
+        asked = moving if index == last else conditions
         values_only = index in perturbation.values_only_blocks
         run = _compiled_block() if block._compiled_call_impl is not None else _block
         if transformer.gradient_checkpointing and torch.is_grad_enabled():
-            hidden = checkpoint(run, block, hidden, conditions, values_only, use_reentrant=False)
+            hidden = checkpoint(run, block, hidden, conditions, asked, values_only, use_reentrant=False)
         else:
-            hidden = run(block, hidden, conditions, values_only)
+            hidden = run(block, hidden, conditions, asked, values_only)
+    embedded["video"] = embedded["video"].first(count)
     outputs = {kind: _head(transformer, kind, state, embedded[kind]) for kind, state in hidden.items()}
-    return outputs["video"], outputs.get("audio")
+    return F.pad(outputs["video"], (0, 0, 0, video.latents.shape[1] - count)), outputs.get("audio")
+
+
+def _num_moving(sequence: TokenSequence) -> int:
+    """Count the tokens up to the last one that moves, the target at least."""
+    moving = (sequence.mask > 0).any(dim=0).nonzero()
+    return max(sequence.num_target, int(moving[-1]) + 1 if len(moving) else 0)
 
 
 def _prepare(
@@ -213,36 +249,47 @@ def _key_mask(mask: Tensor | None) -> Tensor | None:
 
 
 def _block(
-    block: Any, hidden: dict[Kind, Tensor], conditions: dict[Kind, _Conditions], values_only: bool
+    block: Any,
+    hidden: dict[Kind, Tensor],
+    conditions: dict[Kind, _Conditions],
+    asked: dict[Kind, _Conditions],
+    values_only: bool,
 ) -> dict[Kind, Tensor]:
-    """One transformer block over the streams there are."""
+    """One transformer block over the streams there are; computes the tokens that are asked for."""
     states: dict[Kind, Tensor] = {}
+    with_cross = conditions["video"].cross_gate is not None
     for kind, condition in conditions.items():
-        state = _self_attention(block, hidden[kind], condition, values_only)
-        states[kind] = _text_attention(block, state, condition)
-    if conditions["video"].cross_gate is not None:
+        asking = condition if with_cross else asked[kind]  # the audio listens to all of the video
+        state = _self_attention(block, hidden[kind], condition, asking, values_only)
+        states[kind] = _text_attention(block, state, asking)
+    if with_cross:
         states = _cross_attention(block, states, conditions)
-    return {kind: _feed_forward(block, state, conditions[kind]) for kind, state in states.items()}
+    return {kind: _feed_forward(block, states[kind][:, : own.num_tokens], own) for kind, own in asked.items()}
 
 
 @cache
 def _compiled_block() -> Any:
     """`_block` compiled: what runs once ``transformer.compile_repeated_blocks()`` was called."""
-    return torch.compile(_block, fullgraph=True)
+    return torch.compile(_block)
 
 
-def _self_attention(block: Any, hidden: Tensor, condition: _Conditions, values_only: bool) -> Tensor:
+def _self_attention(
+    block: Any, hidden: Tensor, condition: _Conditions, asking: _Conditions, values_only: bool
+) -> Tensor:
+    """Self-attention of the first tokens, those of ``asking``, to all."""
     kind = condition.kind
     shift, scale, gate = condition.modulation.parts(_part(block, kind, "scale_shift_table"), 0, 3)
     normed = _part(block, kind, "norm1")(hidden) * (1 + scale) + shift
     module = _part(block, kind, "attn1")
     value = module.to_v(normed)
+    count = asking.num_tokens
+    own, hidden, gate = normed[:, :count], hidden[:, :count], gate[:, :count]
     if values_only:
-        return hidden + _mixed_out(module, normed, value) * gate
-    query = _rotate(module.norm_q(module.to_q(normed)), condition.rotary, module, value.dtype)
+        return hidden + _mixed_out(module, own, value[:, :count]) * gate
+    query = _rotate(module.norm_q(module.to_q(own)), asking.rotary, module, value.dtype)
     key = _rotate(module.norm_k(module.to_k(normed)), condition.rotary, module, value.dtype)
     mixed = attend(query, key, _heads(value, module), condition.pairs)
-    return hidden + _mixed_out(module, normed, rearrange(mixed, "b k s d -> b s (k d)")) * gate
+    return hidden + _mixed_out(module, own, rearrange(mixed, "b k s d -> b s (k d)")) * gate
 
 
 def _text_attention(block: Any, hidden: Tensor, condition: _Conditions) -> Tensor:
