@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from iclora import transformer as room
 from iclora.reference import TokenSequence, assemble
 from iclora.transformer import Perturbation, Stream, velocity
+from iclora.transformer import forward as room
 from tests.small_models import CHANNELS, audio_target, contexts, control, transformer, video_target
 
 MODEL = transformer()

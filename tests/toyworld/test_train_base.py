@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from iclora import adapters, checkpoints, transformer
+from iclora import adapters, checkpoints
 from iclora.geometry import LatentGrid, reference_positions, target_positions
 from iclora.sampling import DISTILLED_SIGMAS
-from iclora.transformer import Stream
+from iclora.transformer import Stream, forward
 from tests.toyworld.runs import CAPTIONS, call, stop_at
 from toyworld import train_base
 from toyworld.architecture import MICRO, build, save_random
@@ -167,9 +167,9 @@ def test_compiled_blocks_are_those_of_the_model(
     words = ("--adapter", base_folder, "--steps", 2, *SIZES)
     call(monkeypatch, train_base.main, bank, tmp_path / "eager", *words)
     monkeypatch.setattr(torch, "compile", as_it_is)
-    monkeypatch.setattr(transformer, "_compiled_block", cache(transformer._compiled_block.__wrapped__))
+    monkeypatch.setattr(forward, "_compiled_block", cache(forward._compiled_block.__wrapped__))
     call(monkeypatch, train_base.main, bank, tmp_path / "compiled", *words, "--compile")
-    assert compiled.count(transformer._block) == 1 and len(compiled) == 1 + MICRO.num_layers
+    assert compiled.count(forward._block) == 1 and len(compiled) == 1 + MICRO.num_layers
     assert losses(tmp_path / "compiled") == losses(tmp_path / "eager")
 
 

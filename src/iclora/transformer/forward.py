@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import accumulate
 from typing import Any, Literal
 
 import torch
@@ -29,6 +28,7 @@ from torch.utils.checkpoint import checkpoint
 
 from iclora.attention import PairWeights, attend, pair_weights
 from iclora.reference import TokenSequence
+from iclora.transformer.modulation import Modulation, modulate, runs_of
 
 Kind = Literal["video", "audio"]
 Rotary = tuple[Tensor, Tensor]
@@ -73,36 +73,6 @@ class Perturbation:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Modulation:
-    """AdaLN parameters of a sequence: one set for each run of equal noise levels."""
-
-    values: Float[Tensor, "b g p d"]
-    lengths: tuple[int, ...]
-
-    def parts(
-        self, table: Float[Tensor, "p d"], first: int = 0, last: int | None = None
-    ) -> tuple[Tensor, ...]:
-        """Add a table and lay rows ``first`` to ``last`` out over the tokens, ``[b, s | 1, d]`` each."""
-        rows = (table[first:last] + self.values[:, :, first:last]).unbind(dim=2)
-        if len(self.lengths) == 1:
-            return rows
-        return tuple(self._laid_out(row) for row in rows)
-
-    def first(self, count: int) -> _Modulation:
-        """The parameters of the first tokens."""
-        if len(self.lengths) == 1:
-            return self
-        ends = accumulate(self.lengths)
-        kept = [min(length, count - (end - length)) for length, end in zip(self.lengths, ends, strict=True)]
-        lengths = tuple(length for length in kept if length > 0)
-        return replace(self, values=self.values[:, : len(lengths)], lengths=lengths)
-
-    def _laid_out(self, row: Float[Tensor, "b g d"]) -> Float[Tensor, "b s d"]:
-        runs = [row[:, i : i + 1].expand(-1, length, -1) for i, length in enumerate(self.lengths)]
-        return torch.cat(runs, dim=1)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class _Conditions:
     """Everything of one stream that stays the same through the blocks."""
 
@@ -110,12 +80,12 @@ class _Conditions:
     context: Tensor
     context_mask: Tensor | None
     rotary: Rotary
-    modulation: _Modulation
-    prompt_modulation: _Modulation | None
+    modulation: Modulation
+    prompt_modulation: Modulation | None
     pairs: PairWeights | None
     cross_rotary: Rotary | None = None
-    cross_modulation: _Modulation | None = None
-    cross_gate: _Modulation | None = None
+    cross_modulation: Modulation | None = None
+    cross_gate: Modulation | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -178,7 +148,7 @@ def _forward(
     with_cross = audio is not None and perturbation.cross_modal
     conditions: dict[Kind, _Conditions] = {}
     hidden: dict[Kind, Tensor] = {}
-    embedded: dict[Kind, _Modulation] = {}
+    embedded: dict[Kind, Modulation] = {}
     for kind, stream in streams.items():
         other = streams["audio" if kind == "video" else "video"] if with_cross else None
         hidden[kind] = _part(transformer, kind, "proj_in")(stream.latents)
@@ -207,17 +177,17 @@ def _num_moving(sequence: TokenSequence) -> int:
 
 def _prepare(
     transformer: Any, kind: Kind, stream: Stream, other: Stream | None
-) -> tuple[_Conditions, _Modulation]:
+) -> tuple[_Conditions, Modulation]:
     """Compute a stream's modulation, rotary angles and context; ``other`` is the stream it exchanges with."""
     config = transformer.config
     dtype = stream.latents.dtype
     scale = config.timestep_scale_multiplier
-    levels, lengths = _runs(stream.sigma[:, None] * stream.sequence.mask)
-    modulation, embedded = _modulate(_part(transformer, kind, "time_embed"), levels * scale, lengths, dtype)
+    levels, lengths = runs_of(stream.sigma[:, None] * stream.sequence.mask)
+    modulation, embedded = modulate(_part(transformer, kind, "time_embed"), levels * scale, lengths, dtype)
     prompt = None
     if transformer.prompt_modulation and config.use_prompt_adaln_single:
         module = _part(transformer, kind, "prompt_adaln")
-        prompt, _ = _modulate(module, stream.sigma[:, None] * scale, (1,), dtype)
+        prompt, _ = modulate(module, stream.sigma[:, None] * scale, (1,), dtype)
     context = stream.context
     if config.use_prompt_embeddings:
         context = _part(transformer, kind, "caption_projection")(context)
@@ -228,8 +198,8 @@ def _prepare(
         gate, rope = _EXCHANGE[kind]
         heard = other.sigma[:, None] * config.cross_attn_timestep_scale_multiplier
         cross["cross_rotary"] = getattr(transformer, rope)(time)
-        cross["cross_modulation"], _ = _modulate(shift, levels * scale, lengths, dtype)
-        cross["cross_gate"], _ = _modulate(getattr(transformer, gate), heard, (1,), dtype)
+        cross["cross_modulation"], _ = modulate(shift, levels * scale, lengths, dtype)
+        cross["cross_gate"], _ = modulate(getattr(transformer, gate), heard, (1,), dtype)
     conditions = _Conditions(
         kind=kind,
         context=context,
@@ -357,7 +327,7 @@ def _feed_forward(block: Any, hidden: Tensor, condition: _Conditions) -> Tensor:
     return hidden + change
 
 
-def _head(transformer: Any, kind: Kind, hidden: Tensor, embedded: _Modulation) -> Tensor:
+def _head(transformer: Any, kind: Kind, hidden: Tensor, embedded: Modulation) -> Tensor:
     shift, scale = embedded.parts(_part(transformer, kind, "scale_shift_table"))
     normed = _part(transformer, kind, "norm_out")(hidden) * (1 + scale) + shift
     output: Tensor = _part(transformer, kind, "proj_out")(normed)
@@ -392,25 +362,6 @@ def _rotate(projected: Tensor, rotary: Rotary, module: Any, dtype: torch.dtype) 
     first, second = _heads(projected, module).float().chunk(2, dim=-1)
     turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
     return turned.to(dtype)
-
-
-def _runs(levels: Float[Tensor, "b s"]) -> tuple[Float[Tensor, "b g"], tuple[int, ...]]:
-    """Find the runs of equal noise levels along a sequence, common to the batch."""
-    changes = (levels[:, 1:] != levels[:, :-1]).any(dim=0).nonzero()[:, 0] + 1
-    starts = [0, *changes.tolist()]
-    lengths = tuple(end - start for start, end in zip(starts, [*starts[1:], levels.shape[1]], strict=True))
-    return levels[:, starts], lengths
-
-
-def _modulate(
-    module: Any, timesteps: Float[Tensor, "b g"], lengths: tuple[int, ...], dtype: torch.dtype
-) -> tuple[_Modulation, _Modulation]:
-    """Return an AdaLN module's parameters for each run, and the embedding they were made from."""
-    batch = timesteps.shape[0]
-    values, embedded = module(timesteps.flatten(), hidden_dtype=dtype)
-    values = rearrange(values, "(b g) (p d) -> b g p d", b=batch, p=module.num_mod_params)
-    embedded = rearrange(embedded, "(b g) d -> b g 1 d", b=batch)
-    return _Modulation(values=values, lengths=lengths), _Modulation(values=embedded, lengths=lengths)
 
 
 def _part(module: Any, kind: Kind, name: str) -> Any:
