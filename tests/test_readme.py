@@ -41,6 +41,7 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     (folder / "out.mp4").unlink(missing_ok=True)
-    (code,) = blocks("python")
+    code = "\n".join(blocks("python"))
     exec(compile(code, "README.md", "exec"), {})
     assert media.read("out.mp4").num_frames % 8 == 1
+    assert media.read("seen.mp4").num_frames == media.read("out.mp4").num_frames

@@ -1,4 +1,4 @@
-"""References: what the user asks for, and the tokens the model gets.
+"""References and their tokens in one sequence with the target.
 
 The model sees one sequence. Appended tokens are cut off again after sampling:
 
@@ -56,13 +56,13 @@ class Reference:
     temporal_factor: int | None = None
 
     def __post_init__(self) -> None:
-        _check_unit("strength", self.strength)
-        _check_unit("attention strength", self.attention_strength)
+        check_unit("strength", self.strength)
+        check_unit("attention strength", self.attention_strength)
         for name, value in (("downscale", self.downscale), ("temporal factor", self.temporal_factor)):
             if value is not None and value < 1:
                 raise RequestError(f"A reference's {name} is {value}; it must be a whole number from 1 up.")
         if self.attention_mask is not None:
-            _check_mask(torch.as_tensor(self.attention_mask))
+            check_mask(torch.as_tensor(self.attention_mask))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,7 +82,7 @@ class ReferenceTokens:
     weights: Float[Tensor, "b r"] | None = None
 
     def __post_init__(self) -> None:
-        _check_unit("strength", self.strength)
+        check_unit("strength", self.strength)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -167,7 +167,7 @@ def target_sequence(
     tokens = patchify(clean)
     mask = torch.ones(tokens.shape[:2], dtype=torch.float32, device=tokens.device)
     if first_frame is not None:
-        _check_unit("first-frame strength", first_frame_strength)
+        check_unit("first-frame strength", first_frame_strength)
         image = patchify(first_frame).to(tokens)
         expected = (tokens.shape[0], grid.height * grid.width, tokens.shape[2])
         if tuple(image.shape) != expected:
@@ -227,7 +227,7 @@ def reference_tokens(
     Raises:
         RequestError: A dial is outside 0 to 1 or the mask does not fit.
     """
-    _check_unit("attention strength", attention_strength)
+    check_unit("attention strength", attention_strength)
     grid = grid_of(latent)
     positions = reference_positions(grid, factors, fps, downscale=downscale, temporal_factor=temporal_factor)
     weights = None
@@ -327,7 +327,7 @@ def mask_to_tokens(
     Raises:
         RequestError: The values or the number of frames do not fit.
     """
-    _check_mask(mask)
+    check_mask(mask)
     frames = mask.float() if mask.ndim == 3 else mask.float()[None]
     small = F.interpolate(frames[:, None], size=(grid.height, grid.width), mode="area")[:, 0]
     if len(small) == 1:
@@ -348,12 +348,14 @@ def _all_ones(weights: Tensor | None) -> bool:
     return weights is None or bool((weights == 1).all())
 
 
-def _check_unit(name: str, value: float) -> None:
+def check_unit(name: str, value: float) -> None:
+    """Refuse a dial outside 0 to 1."""
     if not 0 <= value <= 1:
         raise RequestError(f"The {name} is {value}; a number from 0 to 1 is accepted.")
 
 
-def _check_mask(mask: Tensor) -> None:
+def check_mask(mask: Tensor) -> None:
+    """Refuse a mask that is not ``h w`` or ``f h w``, or holds anything but 0 to 1."""
     if mask.ndim not in (2, 3):
         raise RequestError(f"An attention mask has shape {tuple(mask.shape)}; 'h w' or 'f h w' is accepted.")
     if mask.numel() == 0 or not bool(((mask >= 0) & (mask <= 1)).all()):
