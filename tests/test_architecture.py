@@ -29,7 +29,9 @@ FORBIDDEN_LIBRARIES = {
 }
 SOURCE_FILES = sorted(PACKAGE.rglob("*.py"))
 ALL_FILES = sorted(
-    file for folder in ("src", "toyworld", "tests", "examples") for file in (ROOT / folder).rglob("*.py")
+    file
+    for folder in ("src", "toyworld", "tests", "examples", "benchmarks")
+    for file in (ROOT / folder).rglob("*.py")
 )
 
 

@@ -67,7 +67,7 @@ def test_all_words_together(micro_model: Path, film_path: Path, tmp_path: Path) 
     words = ["--adapter", "canny:0.5", "--attention-strength", "0.7", "--attention-mask", mask]
     words += ["--reference", f"{lines},strength=0.9,attention=0.5", "--image", f"{picture}@0:0.8"]
     words += ["--control", f"canny={film_path}", "--size", "96x64", "--frames", "17", "--fps", "12"]
-    words += ["--guidance", "2", "--negative-prompt", "a box", "-o", tmp_path / "out.mp4"]
+    words += ["--guidance", "2", "--negative-prompt", "a box", "--no-isolate", "-o", tmp_path / "out.mp4"]
     result = generate(micro_model, *words)
     assert result.exit_code == 0, result.output
     plan = json.loads((tmp_path / "out.mp4.json").read_text())["plan"]
@@ -75,6 +75,7 @@ def test_all_words_together(micro_model: Path, film_path: Path, tmp_path: Path) 
     assert [one["attention_strength"] for one in plan["references"]] == [0.7, 0.5]
     assert [one["strength"] for one in plan["references"]] == [1.0, 0.9]
     assert all(one["masked"] for one in plan["references"])
+    assert plan["isolate"] is False
     assert plan["adapters"][0]["weight"] == 0.5 and plan["images"][0]["strength"] == 0.8
 
 

@@ -1,6 +1,7 @@
 """pipeline.run: the whole way with a random model; what must be equal, what must differ."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ import pytest
 import iclora
 from iclora import controls
 from iclora.errors import AdapterError, RequestError
-from iclora.pipeline import Image, Pipeline, load, load_planned
+from iclora.pipeline import Image, Pipeline, load, load_planned, run
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
-from iclora.reference import Reference
+from iclora.reference import Reference, assemble, fade_in
 from tests.micro import moving_square
 
 
@@ -43,6 +44,7 @@ def test_every_dial_changes_the_result(pipe: Pipeline, lines: iclora.Clip) -> No
         frames(),
         frames(attention_strength=0.5),
         frames(attention_mask=mask),
+        frames(attention_mask=fade_in(8, num_frames=9)),
         frames(strength=0.5),
         frames(downscale=1),
         pipe.generate("a box", references=[Reference(clip=lines)]).clip.frames,
@@ -50,6 +52,22 @@ def test_every_dial_changes_the_result(pipe: Pipeline, lines: iclora.Clip) -> No
     ]
     for index, one in enumerate(results):
         assert not any(np.array_equal(one, other) for other in results[:index]), index
+
+
+@pytest.mark.parametrize("isolate", [None, True, False])
+def test_isolation_is_a_choice(
+    pipe: Pipeline, lines: iclora.Clip, monkeypatch: pytest.MonkeyPatch, *, isolate: bool | None
+) -> None:
+    seen = []
+
+    def watched(*sequence: Any, **settings: Any) -> Any:
+        seen.append(assemble(*sequence, **settings).isolate)
+        return assemble(*sequence, **settings)
+
+    monkeypatch.setattr(run, "assemble", watched)
+    pair = [Reference(clip=lines), Reference(clip=lines, attention_strength=0.5)]
+    assert pipe.generate("a ball", references=pair, isolate=isolate).plan.isolate is isolate
+    assert seen == [isolate]
 
 
 def test_attention_strength_0_is_no_reference(pipe: Pipeline, lines: iclora.Clip) -> None:

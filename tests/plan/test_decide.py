@@ -1,5 +1,6 @@
 """plan.decide: what is chosen, changed, said and refused. The model: 64x64, 9 frames, 16 fps."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -267,3 +268,35 @@ def test_an_unknown_adapter_names_those_there_are(micro_model: Path) -> None:
 def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model"):
         make_plan(Request(prompt="", model=str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize(
+    ("dials", "isolate", "warned"),
+    [
+        ([{}, {}], None, False),
+        ([{}, {"attention_strength": 0.5}], None, True),
+        ([{"masked": True}, {}], None, True),
+        ([{"attention_strength": 0.5}], None, False),
+        ([{}, {"attention_strength": 0.5}], True, False),
+        ([{}, {"attention_strength": 0.5}], False, False),
+    ],
+)
+def test_a_jump_between_references_is_warned_of(
+    micro_model: Path, dials: list[dict[str, Any]], *, isolate: bool | None, warned: bool
+) -> None:
+    references = tuple(ReferenceRequest(source=source(), **dial) for dial in dials)
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=references, isolate=isolate))
+    assert any("the result jumps" in text for text in said(plan, "warning")) == warned
+    assert plan.isolate is isolate and plan.to_json()["isolate"] is isolate
+
+
+def test_a_later_image_counts_among_the_references(micro_model: Path) -> None:
+    asked = Request(
+        prompt="",
+        model=str(micro_model),
+        references=(ReferenceRequest(source=source(), attention_strength=0.5),),
+        images=(ImageRequest(label="a.png", frame=8),),
+    )
+    assert any("the result jumps" in text for text in said(make_plan(asked), "warning"))
+    first = dataclasses.replace(asked, images=(ImageRequest(label="a.png", frame=0),))
+    assert not any("the result jumps" in text for text in said(make_plan(first), "warning"))

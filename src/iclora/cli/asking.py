@@ -105,6 +105,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
         fps=said.fps,
         seed=said.seed,
         guidance_scale=said.guidance,
+        isolate=said.isolate,
     )
     return Asked(request=request, given=given, images=images)
 

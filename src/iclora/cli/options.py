@@ -48,6 +48,14 @@ class PlanWords:
         Path | None,
         typer.Option("--attention-mask", metavar="FILE", help="Where they are: white is 1, black is 0."),
     ] = None
+    isolate: Annotated[
+        bool | None,
+        typer.Option(
+            "--isolate/--no-isolate",
+            help="Hide references from each other, or never; left out: once one is weighted.",
+            show_default=False,
+        ),
+    ] = None
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size in pixels.")] = None
     frames: Annotated[int | None, typer.Option("--frames", help="Number of frames.")] = None
     fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None

@@ -157,6 +157,7 @@ class Pipeline:
         num_frames: int | None = None,
         fps: float | None = None,
         seed: int = 0,
+        isolate: bool | None = None,
         progress: Progress | None = None,
     ) -> Result:
         """Make a clip. Anything left out follows the first reference, or else the model.
@@ -168,6 +169,8 @@ class Pipeline:
             num_frames: Frames; brought to the nearest count the model makes.
             fps: Frames per second, above 0.
             seed: Seed of the noise; the same seed gives the same clip on the same machine.
+            isolate: Whether references are hidden from each other; None is the official rule, by which they
+                are from the first weighted one on.
             progress: Told of encoding, sampling and decoding.
 
         Returns:
@@ -188,6 +191,7 @@ class Pipeline:
             num_frames=num_frames,
             fps=fps,
             seed=seed,
+            isolate=isolate,
         )
         return self.run(make_plan(request), references=references, progress=progress)
 
@@ -264,7 +268,7 @@ class Pipeline:
         report("encoding", total, total)
         shape = (1, vae.config.latent_channels, *plan.grid.shape)
         clean = torch.zeros(shape, device=vae.device, dtype=self.components.transformer.dtype)
-        return assemble(target_sequence(clean, **first, **place), appended)
+        return assemble(target_sequence(clean, **first, **place), appended, isolate=plan.isolate)
 
     def _sample(
         self, plan: Plan, prompts: list[sampling.Prompt], sequence: TokenSequence, report: Progress

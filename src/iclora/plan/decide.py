@@ -61,6 +61,7 @@ def make_plan(request: Request) -> Plan:
         fps=canvas.fps,
         seed=request.seed,
         guidance_scale=request.guidance_scale,
+        isolate=request.isolate,
         sigmas=facts.recipe.sigmas,
         grid=canvas.grid,
         has_audio=facts.recipe.has_audio,
@@ -289,6 +290,14 @@ def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
         findings.warning(text, advice="Ask for a guidance scale above 1, or leave it out.")
     if request.adapters and not request.references:
         findings.warning("There is an adapter but no reference: there is nothing for it to follow.")
+    items = len(request.references) + sum(image.frame > 0 for image in request.images)
+    weighted = any(one.attention_strength != 1 or one.masked for one in request.references)
+    if items > 1 and weighted and request.isolate is None:
+        findings.warning(
+            "One reference is weighted, so references and images no longer see each other: the result jumps "
+            "where the last attention strength leaves 1.",
+            advice="--isolate hides them at 1 too, --no-isolate lets them see each other always.",
+        )
     if request.guidance_scale > 1:
         text = "Guidance doubles the time, and a distilled schedule is made to do without it."
         findings.note(text)

@@ -134,6 +134,8 @@ class Request:
         fps: Frames per second.
         seed: Seed of the noise.
         guidance_scale: 1 for none.
+        isolate: Whether references and later images are hidden from each other; None is the official rule, by
+            which they are from the first weighted one on.
     """
 
     prompt: str
@@ -147,6 +149,7 @@ class Request:
     fps: float | None = None
     seed: int = 0
     guidance_scale: float = 1.0
+    isolate: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +201,7 @@ class Plan:
     fps: float
     seed: int
     guidance_scale: float
+    isolate: bool | None
     sigmas: tuple[float, ...]
     grid: LatentGrid
     has_audio: bool

@@ -1,0 +1,97 @@
+"""benchmarks/step.py: its rows, the bounds it holds, and the memory it measures."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+ROOT = Path(__file__).parent.parent.parent
+FEW = ["--device", "cpu", "--size", "micro", "--rounds", "1"]
+
+
+@pytest.fixture(autouse=True)
+def _as_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the files of the folder find each other, as they do when one of them is run."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+
+@pytest.fixture
+def step() -> Any:
+    return importlib.import_module("step")
+
+
+@pytest.fixture
+def memory() -> Any:
+    return importlib.import_module("step_memory")
+
+
+def test_every_case_has_its_row(step: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "step.md"
+    assert step.main([*FEW, "--steps", "2", "--diffusers", "--markdown", str(page)]) == 0
+    rows = [line.strip("| ").split(" | ") for line in page.read_text("utf-8").splitlines() if "|" in line]
+    assert rows[0][:7] == ["program", "references", "attention", "tokens", "ms", "of unmasked", "GiB"]
+    references = {"none": ["1"], **dict.fromkeys(("half", "full", "two"), ["1", "0.5", "mask"])}
+    ours = [tuple(row[1:3]) for row in rows if row[0] == "iclora"]
+    assert ours == [(layout, weighting) for layout, dials in references.items() for weighting in dials]
+    theirs = [tuple(row[1:3]) for row in rows if row[0] == "diffusers"]
+    assert theirs == [case for case in ours if case[1] != "mask"]
+    # 2x2x4 cells; a half-size reference has 2x1x2, a full-size one as many as the target.
+    assert {row[1]: row[3] for row in rows[2:]} == {"none": "16", "half": "20", "full": "32", "two": "24"}
+    assert "references" in capsys.readouterr().out
+
+
+def test_both_forwards_agree_on_what_they_are_given(step: Any) -> None:
+    """Without a reference the two forwards are one: tokens, times and positions reach both alike."""
+    arguments = step.parsed([*FEW, "--diffusers"])
+    with torch.inference_mode():
+        torch.manual_seed(0)
+        model = step.build(step.SIZES["micro"], None, torch.device("cpu"))
+        ours, theirs = (run(0.7) for _, run in step.runs_of(model, "none", arguments))
+    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_mask_keeps_memory_per_token_the_same(memory: Any) -> None:
+    with torch.inference_mode():
+        found = memory.attention_memory(memory.fast_attention, (2, 4, 8))
+    assert sorted(found) == [512, 1024, 2048]
+    largest = [piece / num_tokens for num_tokens, (piece, _) in found.items()]
+    assert max(largest) == pytest.approx(min(largest), rel=0.01)
+    assert memory.growth(found) < 1.1
+
+
+def test_a_dense_mask_is_caught(memory: Any) -> None:
+    with torch.inference_mode():
+        found = memory.attention_memory(memory.dense_attention, (2, 8))
+    assert memory.growth(found) > 2
+    assert found[2048][0] >= 2048 * 2048 * 4
+
+
+def test_memory_inside_kernels_is_seen(memory: Any) -> None:
+    tokens = torch.zeros(1, 1, 64, 8)
+    largest, peak = memory.allocations(lambda: torch.empty(1000).add(torch.empty(1000)))
+    assert (largest, peak) == (4000, 12000)
+    _, peak = memory.allocations(lambda: scaled_dot_product_attention(tokens, tokens, tokens))
+    assert peak > tokens.nbytes + 64 * 4  # the result and the row sums are not all
+
+
+@pytest.mark.parametrize(
+    ("ratio", "growth", "words"),
+    [(1.09, 1.05, []), (1.2, 1.0, ["'half'", "1.200"]), (1.0, 4.0, ["memory", "4.00"]), (None, 1.0, [])],
+)
+def test_a_broken_bound_is_named(step: Any, ratio: float | None, growth: float, words: list[str]) -> None:
+    row = step.Row(program="iclora", layout="half", weighting="0.5", num_tokens=20, ratio=ratio)
+    other = step.Row(program="diffusers", layout="half", weighting="0.5", num_tokens=20, ratio=9.0)
+    broken = step.broken_bounds([row, other], growth)
+    assert len(broken) == bool(words)
+    assert all(word in broken[0] for word in words)
+
+
+def test_the_full_size_is_that_of_the_released_model(step: Any) -> None:
+    size = step.SIZES["full"]
+    model = step.build(size, 1, torch.device("meta"))
+    in_block = sum(p.numel() for p in model.transformer_blocks[0].parameters())
+    total = sum(p.numel() for p in model.parameters()) + 47 * in_block
+    assert (size.grid.num_tokens, round(total / 1e9, 1)) == (13376, 19.0)
