@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made-from-pyproject
-SOURCES := src tests $(wildcard toyworld examples)
+SOURCES := src tests $(wildcard toyworld examples benchmarks)
 
-.PHONY: env demo test check adherence clean
+.PHONY: env demo test check adherence bench clean
 
 env: $(STAMP)
 
@@ -28,6 +28,10 @@ check: $(STAMP)
 
 adherence: $(STAMP)
 	$(BIN)/python -m toyworld.adherence $(ADHERENCE)
+
+# The variable keeps PyTorch's profiler from talking; no GPU, so that everyone compares the same thing.
+bench: $(STAMP)
+	KINETO_LOG_LEVEL=99 $(BIN)/python benchmarks/step.py --device cpu --check $(BENCH)
 
 clean:
 	rm -rf .venv demo

@@ -1,0 +1,281 @@
+"""Time one transformer step, without and with references: `python benchmarks/step.py --help`.
+
+    python benchmarks/step.py --check                   a small model on any machine; `make bench`
+    python benchmarks/step.py --size full --compile     LTX-2.3 geometry, 19 B parameters, on one GPU
+        --diffusers --steps 8 --markdown step.md        ... with all there is
+
+Weights are random: time and memory do not depend on them.
+"""
+
+import argparse
+import importlib.util
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from step_cases import LAYOUTS, SIZES, Run, build, diffusers_run, inputs_of, our_run, sequence_of
+from step_memory import attention_memory, dense_attention, fast_attention, growth, peak_bytes
+from torch.utils.flop_counter import FlopCounterMode
+
+from iclora.attention import dense_weights, pair_weights
+
+WEIGHTINGS = ("1", "0.5", "mask")
+MAX_GROWTH = 1.1
+"""How much the memory per token may grow while the tokens are doubled, twice."""
+MAX_RATIO = 1.1
+"""What a strength or a mask may cost: milliseconds over those of the unmasked step of the same tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table; figures are None where the case ran out of memory or does not measure them.
+
+    Attributes:
+        program: Whose forward it is.
+        layout: Name of the references.
+        weighting: Attention strength, or mask.
+        num_tokens: Video tokens of the whole sequence.
+        milliseconds: Median time of a step.
+        ratio: Median of its time over that of the same program's unmasked step in the same round: what slows
+            the machine for a while slows both.
+        peak_bytes: Most memory in use during a step, weights and inputs not counted.
+        loop_seconds: Time of the steps of a whole video.
+    """
+
+    program: str
+    layout: str
+    weighting: str
+    num_tokens: int
+    milliseconds: float | None = None
+    ratio: float | None = None
+    peak_bytes: int | None = None
+    loop_seconds: float | None = None
+
+
+def runs_of(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[tuple[Row, Run]]:
+    """List the forwards of a layout with their rows, still empty; the unmasked ones first."""
+    size, device = SIZES[arguments.size], torch.device(arguments.device)
+    for weighting in WEIGHTINGS if LAYOUTS[layout] else WEIGHTINGS[:1]:
+        sequence = sequence_of(size, layout, weighting, device)
+        video, audio = inputs_of(model, size, sequence)
+        row = Row(program="iclora", layout=layout, weighting=weighting, num_tokens=sum(sequence.lengths))
+        yield row, our_run(model, video, audio if arguments.audio else None)
+        if not arguments.diffusers or weighting == "mask":
+            continue
+        pairs = pair_weights(sequence)
+        mask = None if pairs is None else dense_weights(pairs).to(size.dtype)
+        yield replace(row, program="diffusers"), diffusers_run(model, video, audio, mask)
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Time a piece of work."""
+    wait(device)
+    start = time.perf_counter()
+    work()
+    wait(device)
+    return time.perf_counter() - start
+
+
+def matmul_teraflops(device: torch.device, dtype: torch.dtype, side: int = 8192, repeats: int = 20) -> float:
+    """Measure what the device reaches in a large matrix product, in TFLOP a second."""
+    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    seconds = [seconds_of(lambda: left @ right, device) for _ in range(repeats)]
+    return float(2 * side**3 / statistics.median(seconds) / 1e12)
+
+
+def useful_work(model: Any, layout: str, arguments: argparse.Namespace) -> int:
+    """Count the floating-point operations of the unmasked step; call it before the blocks are compiled."""
+    _, run = next(runs_of(model, layout, arguments))
+    with FlopCounterMode(display=False) as counter:
+        run(0.9)
+    return int(counter.get_total_flops())
+
+
+def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> list[Row]:
+    """Time all forwards of a layout, in turns, so that a slow moment of the machine slows all of them."""
+    device = torch.device(arguments.device)
+    torch.compiler.reset()  # each layout is compiled for its own shapes, as one video would be
+    rows: dict[tuple[str, str], Row] = {}
+    runs: dict[tuple[str, str], Run] = {}
+    for row, run in runs_of(model, layout, arguments):
+        torch.cuda.empty_cache()
+        name = row.program, row.weighting
+        rows[name] = row
+        try:
+            run(1.0)  # compiles, and fills caches
+            rows[name] = replace(row, peak_bytes=peak_bytes(lambda run=run: run(0.9), device))
+            runs[name] = run
+        except torch.OutOfMemoryError:
+            continue  # its row stays empty
+    times: dict[tuple[str, str], list[float]] = {name: [] for name in runs}
+    for _ in range(arguments.rounds):
+        for name, run in runs.items():
+            times[name].append(seconds_of(lambda run=run: run(0.9), device))
+    for name, seconds in times.items():
+        plain = times.get((name[0], "1"))
+        rows[name] = replace(
+            rows[name],
+            milliseconds=1e3 * statistics.median(seconds),
+            ratio=statistics.median(a / b for a, b in zip(seconds, plain, strict=True)) if plain else None,
+        )
+        if arguments.steps and layout in ("none", "half"):
+            total = seconds_of(lambda name=name: steps(runs[name], arguments.steps), device)
+            rows[name] = replace(rows[name], loop_seconds=total)
+    return list(rows.values())
+
+
+def steps(run: Run, num_steps: int) -> None:
+    """Run the forwards of a whole video, at falling noise levels."""
+    for step in range(num_steps):
+        run(1 - step / num_steps)
+
+
+def step_table(rows: Sequence[Row], work: dict[str, int], ceiling: float | None) -> Table:
+    """Lay the timed steps out as a table; columns that no row fills are left out."""
+    lines = [_cells(row, rows, work, ceiling) for row in rows]
+    table = Table(title="One step")
+    names = [name for name in lines[0] if any(line[name] for line in lines)]
+    for name in names:
+        table.add_column(name)
+    for line in lines:
+        table.add_row(*(line[name] for name in names))
+    return table
+
+
+def _cells(row: Row, rows: Sequence[Row], work: dict[str, int], ceiling: float | None) -> dict[str, str]:
+    rate = work[row.layout] / row.milliseconds / 1e9 if ceiling and row.milliseconds else None
+    alone = [r.loop_seconds for r in rows if (r.program, r.layout) == (row.program, "none")]
+    over_alone = row.loop_seconds / alone[0] if row.loop_seconds and alone and alone[0] else None
+    return {
+        "program": row.program,
+        "references": row.layout,
+        "attention": row.weighting,
+        "tokens": str(row.num_tokens),
+        "ms": "out of memory" if row.milliseconds is None else f"{row.milliseconds:.0f}",
+        "of unmasked": _shown(row.ratio, ".3f"),
+        "GiB": _shown(row.peak_bytes and row.peak_bytes / 2**30, ".3f"),
+        "TFLOP/s": _shown(rate, ".0f"),
+        "of ceiling": _shown(rate and ceiling and rate / ceiling, ".2f"),
+        "all steps, s": _shown(row.loop_seconds, ".2f"),
+        "of none": _shown(over_alone, ".3f"),
+    }
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def memory_table(measured: dict[str, dict[int, tuple[int, int]]]) -> Table:
+    """Lay the memory of self-attention out as a table."""
+    table = Table(title="Memory of self-attention with a mask, bytes per token")
+    for name in ("form", "tokens", "largest piece", "peak"):
+        table.add_column(name)
+    for form, found in measured.items():
+        for num_tokens, pieces in found.items():
+            table.add_row(form, str(num_tokens), *(f"{piece / num_tokens:.0f}" for piece in pieces))
+    return table
+
+
+def broken_bounds(rows: Sequence[Row], memory_growth: float) -> list[str]:
+    """Name the bounds that do not hold."""
+    broken = [
+        f"references '{row.layout}' with attention '{row.weighting}' cost {row.ratio:.3f} of the unmasked "
+        f"step; at most {MAX_RATIO} is wanted"
+        for row in rows
+        if row.program == "iclora" and row.ratio is not None and row.ratio > MAX_RATIO
+    ]
+    if memory_growth > MAX_GROWTH:
+        broken.append(f"memory per token grows {memory_growth:.2f} times; at most {MAX_GROWTH} is wanted")
+    return broken
+
+
+def markdown(table: Table) -> str:
+    """Write a table as Markdown."""
+    columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    lines = ["| " + " | ".join(line) + " |" for line in zip(*columns, strict=True)]
+    return "\n".join([f"{table.title}:", "", lines[0], "|" + "---|" * len(columns), *lines[1:], ""])
+
+
+def described(model: Any, arguments: argparse.Namespace) -> str:
+    """Say what is timed, and on what."""
+    device = torch.device(arguments.device)
+    cuda = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} threads"
+    count = sum(parameter.numel() for parameter in model.parameters())
+    official = "importable, but not timed" if importlib.util.find_spec("ltx_core") else "not importable"
+    return (
+        f"{name}, torch {torch.__version__}; size {arguments.size}: {count / 1e9:.2f} B parameters, "
+        f"{SIZES[arguments.size].dtype}, {'compiled' if arguments.compile else 'not compiled'}, "
+        f"{'with' if arguments.audio else 'without'} audio; official package: {official}"
+    )
+
+
+def parsed(words: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Time one transformer step, without and with references.")
+    parser.add_argument("--size", choices=SIZES, default="small", help="full is for a GPU")
+    parser.add_argument("--layers", type=int, help="fewer blocks than the model has, where it does not fit")
+    parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS), help="references")
+    parser.add_argument("--rounds", type=int, default=15, help="times each step is timed")
+    parser.add_argument("--steps", type=int, default=0, help="also time that many steps in a row")
+    parser.add_argument("--compile", action="store_true", help="compile the blocks")
+    parser.add_argument("--diffusers", action="store_true", help="time diffusers' own forward as well")
+    parser.add_argument(
+        "--no-audio", dest="audio", action="store_false", help="leave audio out of our forward"
+    )
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
+    parser.add_argument("--check", action="store_true", help="hold the bounds on time and memory, or exit 1")
+    return parser.parse_args(words)
+
+
+@torch.inference_mode()
+def main(words: Sequence[str] | None = None) -> int:
+    """Time, print, check."""
+    arguments = parsed(words)
+    device, size = torch.device(arguments.device), SIZES[arguments.size]
+    torch.manual_seed(0)
+    model = build(size, arguments.layers, device)
+    work, ceiling = {}, None
+    if device.type == "cuda":
+        work = {layout: useful_work(model, layout, arguments) for layout in arguments.layouts}
+        ceiling = matmul_teraflops(device, size.dtype)
+    if arguments.compile:
+        model.compile_repeated_blocks()
+    rows = [row for layout in arguments.layouts for row in time_layout(model, layout, arguments)]
+    tables, broken = [step_table(rows, work, ceiling)], []
+    if arguments.check:
+        forms = {"iclora": fast_attention, "dense": dense_attention}
+        measured = {name: attention_memory(form, (4, 8, 16)) for name, form in forms.items()}
+        tables.append(memory_table(measured))
+        broken = broken_bounds(rows, growth(measured["iclora"]))
+    header = described(model, arguments)
+    if ceiling is not None:
+        header += f"; matrix products reach {ceiling:.0f} TFLOP/s"
+    console = Console(width=120)
+    console.print(header)
+    for table in tables:
+        console.print(table)
+    if arguments.markdown:
+        text = "\n".join([header, "", *map(markdown, tables)])
+        arguments.markdown.write_text(text, encoding="utf-8")
+    for line in broken:
+        print(f"broken: {line}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
