@@ -272,6 +272,7 @@ def base_model(bank: Bank, given: argparse.Namespace) -> tuple[Components, Calla
     shape = MICRO if given.micro else TINY
     parts = build([*bank.captions, LINE_WORDS], shape, seed=given.seed)
     parts = replace(parts, vae=AutoencoderKLLTX2Video.from_pretrained(given.vae))
+    parts.text_encoder.set_attn_implementation("eager")  # finite where padding sees nothing, backwards too
     for name in ("transformer", "text_encoder", "connectors"):
         getattr(parts, name).to(given.device)
     return parts, lambda: save(parts, given.out / "model", shape)
