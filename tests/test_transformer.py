@@ -204,6 +204,17 @@ def test_the_target_never_looks_at_tokens_of_weight_0_inside_a_reference() -> No
     assert not torch.equal(before[:, :12], other[:, :12])
 
 
+def test_a_clean_item_after_a_moving_one_may_see_it() -> None:
+    items = [control(seed=1, strength=0.5, attention_strength=0.5), control(seed=2)]
+    sequence = assemble(video_target(), items, isolate=False)
+    video = stream(sequence, contexts(MODEL)[0])
+    with torch.inference_mode():
+        short, _ = velocity(MODEL, video)
+        whole, _ = velocity(MODEL, video, clean_too=True)
+    torch.testing.assert_close(short[:, :24], whole[:, :24], rtol=1e-5, atol=1e-6)
+    assert not short[:, 24:].any() and whole[:, 24:].any()
+
+
 @pytest.mark.parametrize("form", ["2.3", "2.0"])
 @pytest.mark.parametrize("with_audio", [False, True])
 @pytest.mark.parametrize("values_only", [(), (1,)])

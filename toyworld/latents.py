@@ -113,7 +113,8 @@ def encode_bank(bank: Path, vae: AutoencoderKLLTX2Video, *, workers: int = 0) ->
                 shape = None if start else (count, *latents.shape)
                 files[kind] = open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
             files[kind][index] = latents
-        done.write_text(str(index + 1))
+        (bank / "new.txt").write_text(str(index + 1))
+        (bank / "new.txt").replace(done)
 
 
 def main() -> None:

@@ -272,7 +272,6 @@ def base_model(bank: Bank, given: argparse.Namespace) -> tuple[Components, Calla
     shape = MICRO if given.micro else TINY
     parts = build([*bank.captions, LINE_WORDS], shape, seed=given.seed)
     parts = replace(parts, vae=AutoencoderKLLTX2Video.from_pretrained(given.vae))
-    parts.text_encoder.set_attn_implementation("eager")  # finite where padding sees nothing, backwards too
     for name in ("transformer", "text_encoder", "connectors"):
         getattr(parts, name).to(given.device)
     return parts, lambda: save(parts, given.out / "model", shape)
@@ -331,6 +330,7 @@ def main() -> None:
     bank = Bank.open(given.bank, given.device)
     parts, finish = adapter_model(given) if given.adapter else base_model(bank, given)
     bank = replace(bank, captions=shorten(bank.captions, parts))
+    parts.text_encoder.set_attn_implementation("eager")  # finite where padding sees nothing, backwards too
     if given.compile:
         parts.transformer.compile_repeated_blocks()
     train(parts, bank, given, finish)

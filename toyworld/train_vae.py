@@ -7,6 +7,7 @@ edge pictures of the clips, at full and at half size, because control clips go t
 
 import argparse
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,6 +223,8 @@ def train(pictures: Pictures, out: Path, given: argparse.Namespace) -> Autoencod
         rows.append(torch.stack([loss.detach(), psnr(result.detach(), clips)]))
         if step % LOG_EVERY == 0 or step == given.steps:
             mean_loss, mean_psnr = torch.stack(rows).mean(dim=0).tolist()
+            if not math.isfinite(mean_loss):
+                raise ArithmeticError(f"a loss before step {step} is not finite: lower --muon and --adam")
             row, rows = {"step": step, "loss": mean_loss, "psnr": mean_psnr}, []
             print(json.dumps(row), f"{time.monotonic() - started:.0f} s", flush=True)
             with (out / "log.jsonl").open("a") as log:

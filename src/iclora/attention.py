@@ -115,7 +115,7 @@ def attend(
     """Self-attention under pair weights; without them, plain attention and no mask at all.
 
     Args:
-        query: Queries of all tokens, or of the first ones: of the target and of whole items after it.
+        query: Queries of all tokens, or of the first ones: of the target and of what follows it.
         key: Keys of all tokens.
         value: Values of all tokens.
         pairs: Who sees whom; None means everyone, fully.
@@ -136,12 +136,13 @@ def attend(
         others = query[:, :, target:opened]
         mixed.append(F.scaled_dot_product_attention(others, key[:, :, seen], value[:, :, seen]))
     for start, end in pairs.spans:
-        if asked < end:
+        if asked <= start:
             break
+        stop = min(end, asked)
         item = slice(start, end)
         target_key = torch.cat([key[:, :, :target], ones[:, :, :target]], dim=-1)
         own_key = F.pad(key[:, :, item], (0, _NUM_COLUMNS))
-        long_query = torch.cat([query[:, :, item], logs[:, :, start - opened : end - opened]], dim=-1)
+        long_query = torch.cat([query[:, :, start:stop], logs[:, :, start - opened : stop - opened]], dim=-1)
         mixed.append(
             _attend_long(
                 long_query,
