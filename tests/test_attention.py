@@ -109,6 +109,7 @@ def test_a_token_of_weight_0_inside_an_item_is_absent_for_the_target(dtype: torc
 def test_without_weights_all_see_all(isolate: bool | None) -> None:
     assert pair_weights(assemble(video_target(), [control(), control(seed=3)], isolate=isolate)) is None
     assert pair_weights(video_target()) is None
+    assert pair_weights(assemble(video_target(), [control()], isolate=True)) is None  # nothing to hide from
 
 
 def blocks(isolate: bool | None, *strengths: float) -> list[list[float]]:

@@ -13,30 +13,34 @@ GPUS=$("$PYTHON" -c 'import torch; print(max(1, torch.cuda.device_count()))')
 COMPILE=${COMPILE-$("$PYTHON" -c 'import torch; print("--compile" * torch.cuda.is_available())')}
 export PYTHONPATH=src:.${PYTHONPATH:+:$PYTHONPATH}
 
+# Each stage is a job of its own, so that all of them end with this script.
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
-on_gpu() { CUDA_VISIBLE_DEVICES=$1 "$PYTHON" -m "${@:2}"; }
+on_gpu() { CUDA_VISIBLE_DEVICES=$1 exec "$PYTHON" -m "${@:2}"; }
+run() { "$@" & wait $!; }
 each_shard() { # runs "$1 SHARD GPU" for all shards at once; fails if one does
-  local jobs=() job
+  local started=() job
   for shard in $(seq 0 $((SHARDS - 1))); do
-    "$1" "$shard" $((shard % GPUS)) & jobs+=($!)
+    "$1" "$shard" $((shard % GPUS)) & started+=($!)
   done
-  for job in "${jobs[@]}"; do wait "$job"; done
+  for job in "${started[@]}"; do wait "$job"; done
 }
 fill_shard() {
   on_gpu "$2" toyworld.bank "$RUN/bank/$1" --clips "$CLIPS" --frames "${FRAMES:-33}" --first-seed $((1000000 * $1))
 }
 encode_shard() { on_gpu "$2" toyworld.latents "$RUN/bank/$1" "$RUN/vae/start" --workers "$WORKERS"; }
 train_vae() { on_gpu "$1" toyworld.train_vae "$RUN/bank" "$RUN/vae" --freeze-encoder --workers "$WORKERS" "${@:2}"; }
-train_base() { on_gpu 0 toyworld.train_base "$RUN/bank" "$@" --batch "${BATCH:-96}" $COMPILE; }
+train_decoder() { train_vae $((GPUS - 1)) ${VAE_STEPS:+--steps "$VAE_STEPS"}; }
+train_base() { on_gpu 0 toyworld.train_base "$RUN/bank" "$@" ${BATCH:+--batch "$BATCH"} $COMPILE; }
 
 each_shard fill_shard
-[ -d "$RUN/vae/start" ] || train_vae 0 --steps 0 --clips 300
+[ -d "$RUN/vae/start" ] || run train_vae 0 --steps 0 --clips 300
 each_shard encode_shard
-train_vae $((GPUS - 1)) --steps "${VAE_STEPS:-20000}" &
-decoder=$!
-train_base "$RUN/base" --vae "$RUN/vae/start" --steps "${BASE_STEPS:-6000}" ${BASE_MINUTES:+--minutes "$BASE_MINUTES"}
-train_base "$RUN/adapter" --adapter "$RUN/base/model" --steps "${ADAPTER_STEPS:-6000}" \
-  ${ADAPTER_MINUTES:+--minutes "$ADAPTER_MINUTES"} --muon 0 --adam 2e-3
+train_decoder & decoder=$!
+[ "$GPUS" -gt 1 ] || wait "$decoder" # one GPU: one after the other, so that the minutes below hold
+run train_base "$RUN/base" --vae "$RUN/vae/start" \
+  ${BASE_STEPS:+--steps "$BASE_STEPS"} ${BASE_MINUTES:+--minutes "$BASE_MINUTES"}
+run train_base "$RUN/adapter" --adapter "$RUN/base/model" --muon 0 --adam 2e-3 \
+  ${ADAPTER_STEPS:+--steps "$ADAPTER_STEPS"} ${ADAPTER_MINUTES:+--minutes "$ADAPTER_MINUTES"}
 wait "$decoder"
 
 rm -rf src/iclora/tiny

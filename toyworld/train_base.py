@@ -38,7 +38,7 @@ from toyworld.latents import DOWNSCALE, FPS, THICKNESS
 from toyworld.optimizers import Muon, adam, cosine, split
 
 FACTORS = LatentFactors(time=8, height=2 * TINY.patch_size, width=2 * TINY.patch_size)
-SAVE_EVERY = 500
+SAVE_EVERY = 200
 LOG_EVERY = 20
 PROBE = 110
 """Step before which a run of so many minutes measures how many steps that makes."""
@@ -172,39 +172,45 @@ def steps_within(given: argparse.Namespace, *, begun: float, probed: float) -> i
     return steps
 
 
-def descend(trained: nn.Module, movers: list[Any], loss: Tensor) -> None:
+def descend(trained: nn.Module, movers: list[Any], loss: Tensor) -> Tensor:
     """Takes one step against the gradient of a loss.
 
     Args:
         trained: Holds exactly the trained parameters.
         movers: Optimizers and their schedules.
         loss: Scalar.
+
+    Returns:
+        Loss and norm of the gradient, `2`.
     """
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+    norm = torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
     for mover in movers:
         mover.step()
     trained.zero_grad(set_to_none=True)
+    return torch.stack([loss.detach(), norm.detach()])
 
 
-def report(out: Path, step: int, losses: list[Tensor], begun: float) -> None:
-    """Logs the mean loss of the steps since the last row.
+def report(out: Path, step: int, rows: list[Tensor], begun: float) -> None:
+    """Logs the mean loss and gradient of the steps since the last row.
 
     Args:
         out: Folder of the run.
         step: Steps done.
-        losses: Scalars.
+        rows: What `descend` returned.
         begun: When the run began, in seconds of the monotonic clock.
 
     Raises:
-        ArithmeticError: if a loss is not finite; the last saved state is sound.
+        ArithmeticError: if a loss or gradient is not finite; the last saved state is sound.
     """
-    row = {"step": step, "loss": round(torch.stack(losses).mean().item(), 5)}
-    if not math.isfinite(row["loss"]):
+    loss, gradient = torch.stack(rows).mean(dim=0).tolist()
+    if not math.isfinite(loss + gradient):
         raise ArithmeticError(
-            f"a loss among the last {len(losses)} before step {step} is not finite, and the weights with it: "
-            f"lower the rates (--muon, --adam) and go on from {out / 'state.pt'}, or start anew without it"
+            f"a loss or gradient among the last {len(rows)} before step {step} is not finite, and the "
+            f"weights with it: lower the rates (--muon, --adam) and go on from {out / 'state.pt'}, or start "
+            "anew without it"
         )
+    row = {"step": step, "loss": round(loss, 5), "gradient": round(gradient, 5)}
     with (out / "log.jsonl").open("a") as log:
         log.write(json.dumps(row) + "\n")
     print(json.dumps(row), f"{time.monotonic() - begun:.0f} s", flush=True)
@@ -223,7 +229,7 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
     state, step = given.out / "state.pt", 0
     begun = probed = time.monotonic()
     parameters: list[Tensor] = list(trained.parameters())
-    average, losses = [p.detach().clone() for p in parameters], list[Tensor]()
+    average, rows = [p.detach().clone() for p in parameters], list[Tensor]()
     if state.exists():
         saved = torch.load(state, map_location=given.device)
         step, average = saved["step"], saved["average"]
@@ -241,14 +247,13 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
             probed = time.monotonic()
         rng = np.random.default_rng([given.seed, step])
         loss = loss_of(parts, draw(bank, rng, count=given.batch, lines=lines), rng, given)
-        descend(trained, movers, loss)
+        rows.append(descend(trained, movers, loss))
         step += 1
         with torch.no_grad():
             torch._foreach_lerp_(average, parameters, max(1 - AVERAGE, 1 / (step + 1)))
-        losses.append(loss.detach())
         if step % LOG_EVERY == 0 or step == given.steps:
-            report(given.out, step, losses, begun)
-            losses = []
+            report(given.out, step, rows, begun)
+            rows = []
         if step % SAVE_EVERY == 0 or step == given.steps:
             saved = {"step": step, "steps": given.steps, "average": average, "trained": trained.state_dict()}
             saved["movers"] = [mover.state_dict() for mover in movers]
@@ -311,9 +316,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--vae", type=Path, help="autoencoder to ship with the base")
     parser.add_argument("--adapter", type=Path, help="train an adapter on this model folder")
-    parser.add_argument("--steps", type=int, default=20000)
-    parser.add_argument("--minutes", type=float, help="do as many of the steps as this time allows")
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument(
+        "--minutes", type=float, help="do as many of the steps as this allows, without loading"
+    )
+    parser.add_argument("--batch", type=int, default=96)
     parser.add_argument(
         "--muon", type=float, default=8e-3, help="peak learning rate of matrices; 0: AdamW for all"
     )

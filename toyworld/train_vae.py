@@ -25,7 +25,7 @@ from toyworld.feeding import spread
 from toyworld.optimizers import Muon, adam, cosine, split
 from toyworld.vae_start import refit_last, start_linear
 
-SAVE_EVERY = 500
+SAVE_EVERY = 200
 LOG_EVERY = 20
 
 
@@ -175,7 +175,7 @@ def begin(pictures: Pictures, out: Path, given: argparse.Namespace) -> Autoencod
     else:
         size = min(96, pictures.clips.shape[2] // 2)
         clips = batch(pictures, np.random.default_rng(1), count=given.start_clips, size=size)
-        start_linear(vae, clips, decoder_constant=given.constant)
+        start_linear(vae, clips)
         normalise_latents(vae, batch(pictures, np.random.default_rng(2), count=64, size=given.crop))
         for statistic in (vae.latents_mean, vae.latents_std):
             statistic.copy_(statistic.bfloat16())  # as they are shipped, like the encoder
@@ -215,16 +215,19 @@ def train(pictures: Pictures, out: Path, given: argparse.Namespace) -> Autoencod
         result = vae.decode(vae.encode(clips).latent_dist.mode()).sample
         loss = reconstruction_loss(result, clips)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         for mover in [*optimizers, *schedules]:
             mover.step()
         vae.zero_grad(set_to_none=True)
         step = now + 1
-        rows.append(torch.stack([loss.detach(), psnr(result.detach(), clips)]))
+        rows.append(torch.stack([loss.detach(), psnr(result.detach(), clips), norm]))
         if step % LOG_EVERY == 0 or step == given.steps:
-            mean_loss, mean_psnr = torch.stack(rows).mean(dim=0).tolist()
-            if not math.isfinite(mean_loss):
-                raise ArithmeticError(f"a loss before step {step} is not finite: lower --muon and --adam")
+            mean_loss, mean_psnr, mean_norm = torch.stack(rows).mean(dim=0).tolist()
+            if not math.isfinite(mean_loss + mean_norm):
+                raise ArithmeticError(
+                    f"a loss or gradient before step {step} is not finite, and the weights with it: lower "
+                    f"the rates (--muon, --adam) and go on from {state}, or start anew without it"
+                )
             row, rows = {"step": step, "loss": mean_loss, "psnr": mean_psnr}, []
             print(json.dumps(row), f"{time.monotonic() - started:.0f} s", flush=True)
             with (out / "log.jsonl").open("a") as log:
@@ -242,13 +245,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bank", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--steps", type=int, default=20000, help="0: the closed-form start alone")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--crop", type=int, default=128, help="pixels")
     parser.add_argument("--start-clips", type=int, default=280, help="crops for the closed-form start")
-    parser.add_argument(
-        "--constant", type=float, default=40.0, help="decoder's constant channel at the start"
-    )
     parser.add_argument("--refit-clips", type=int, default=120, help="crops for the closed-form finish")
     parser.add_argument("--muon", type=float, default=1.5e-3, help="peak learning rate of convolutions")
     parser.add_argument("--adam", type=float, default=5e-5, help="peak learning rate of everything else")
@@ -264,6 +264,8 @@ def main() -> None:
     torch.backends.cudnn.allow_tf32 = False  # outside the steps the constant channel needs all digits
     pictures = Pictures.open(given.bank, most=given.clips, workers=given.workers, device=given.device)
     vae = train(pictures, given.out, given)
+    if given.steps == 0:
+        return
     if not given.freeze_encoder:
         normalise_latents(vae, batch(pictures, np.random.default_rng(2), count=64, size=given.crop))
     last = batch(pictures, np.random.default_rng(3), count=given.refit_clips, size=given.crop, share=0.05)

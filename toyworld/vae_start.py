@@ -22,13 +22,12 @@ SAMPLES_PER_FEATURE = 20  # fewer samples than this: fit the centre tap alone
 
 
 @torch.no_grad()
-def start_linear(vae: AutoencoderKLLTX2Video, clips: Tensor, *, decoder_constant: float = CONSTANT) -> None:
+def start_linear(vae: AutoencoderKLLTX2Video, clips: Tensor) -> None:
     """Sets all weights of the autoencoder from sample clips.
 
     Args:
         vae: The autoencoder of `toyworld.architecture`; changed in place.
         clips: Sample clips `b 3 f h w` in -1..1, f = 8k+1; more than 100 are wanted.
-        decoder_constant: The decoder's constant channel, as `CONSTANT` for the encoder's.
     """
     for block in vae.modules():
         if hasattr(block, "conv1") and hasattr(block, "conv2"):
@@ -37,7 +36,7 @@ def start_linear(vae: AutoencoderKLLTX2Video, clips: Tensor, *, decoder_constant
     _start_encoder(vae.encoder, clips)
     vae.encoder.bfloat16().float()  # the decoder is fitted to the encoder as it is shipped
     latents = torch.cat([vae.encode(clip[None]).latent_dist.mode() for clip in clips])
-    _start_decoder(vae.decoder, clips, latents, vae.config.patch_size, decoder_constant)
+    _start_decoder(vae.decoder, clips, latents, vae.config.patch_size)
 
 
 @torch.no_grad()
@@ -127,9 +126,7 @@ def _start_encoder(encoder: nn.Module, clips: Tensor) -> None:
     _set_centre(conv, scale * basis, bias, tap=2)
 
 
-def _start_decoder(
-    decoder: nn.Module, clips: Tensor, latents: Tensor, patch_size: int, constant: float
-) -> None:
+def _start_decoder(decoder: nn.Module, clips: Tensor, latents: Tensor, patch_size: int) -> None:
     conv = decoder.conv_in.conv
     _set_centre(conv, torch.eye(conv.out_channels, conv.in_channels), torch.zeros(conv.out_channels), tap=1)
     x = decoder.conv_in(latents, causal=False)
@@ -142,7 +139,7 @@ def _start_decoder(
         basis, mean = components(_voxels(blocks), kept)
         target = torch.einsum("kd,bdfhw->bkfhw", basis, blocks - mean[:, None, None, None])
         if last:
-            target[:, -1] = constant * target.square().sum(1).mean().sqrt()
+            target[:, -1] = CONSTANT * target.square().sum(1).mean().sqrt()
         _fit_upsampler(upsampler, x, target)
         x = upsampler(x, causal=False)
     x = decoder.conv_act(decoder.norm_out(x))

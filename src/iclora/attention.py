@@ -68,10 +68,11 @@ def pair_weights(sequence: TokenSequence) -> PairWeights | None:
     """
     lengths, appended = sequence.lengths[1:], sequence.weights
     first = next((index for index, weights in enumerate(appended) if weights is not None), len(appended))
-    if sequence.isolate or (sequence.isolate is False and first < len(appended)):
-        first = 0
-    if first == len(appended):
+    weighted = first < len(appended)
+    if not weighted and (len(appended) < 2 or not sequence.isolate):
         return None
+    if sequence.isolate is not None:
+        first = 0
     batch = sequence.mask.shape[0]
     columns = [
         torch.ones(batch, length, device=sequence.mask.device) if weights is None else weights.float()

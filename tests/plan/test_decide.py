@@ -277,6 +277,8 @@ def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
         ([{}, {"attention_strength": 0.5}], None, True),
         ([{"masked": True}, {}], None, True),
         ([{"attention_strength": 0.5}], None, False),
+        ([{}, {"attention_strength": 0.0}, {}], None, False),
+        ([{"masked": True}, {"attention_strength": 0.0}, {}], None, True),
         ([{}, {"attention_strength": 0.5}], True, False),
         ([{}, {"attention_strength": 0.5}], False, False),
     ],

@@ -356,17 +356,21 @@ def test_half_of_the_noise_levels_are_steps_of_the_schedule() -> None:
     assert 0.6 < sigmas[~on_step].mean() < 0.75
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_sound_state(
-    bank: Path, vae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("spoilt", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_sound_state(
+    bank: Path, vae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: str
 ) -> None:
     true_loss, calls = train_base.loss_of, []
 
-    def spoilt(*arguments: object) -> torch.Tensor:
+    def spoil(*arguments: object) -> torch.Tensor:
         calls.append(1)
         loss = true_loss(*arguments)  # type: ignore[arg-type]
-        return loss * float("nan") if len(calls) == 4 else loss
+        if len(calls) != 4:
+            return loss
+        # The gradient of the root is infinite at 0, its value is not.
+        return loss * float("nan") if spoilt == "loss" else loss + (0 * loss).sqrt()
 
-    monkeypatch.setattr(train_base, "loss_of", spoilt)
+    monkeypatch.setattr(train_base, "loss_of", spoil)
     monkeypatch.setattr(train_base, "SAVE_EVERY", 2)
     with pytest.raises(ArithmeticError, match=r"before step 4 is not finite.*lower the rates"):
         call(

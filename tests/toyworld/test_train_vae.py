@@ -19,9 +19,7 @@ SIZES = ("--micro", "--batch", 2, "--crop", 32, "--start-clips", 2, "--refit-cli
 @pytest.fixture(autouse=True)
 def _quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """The closed-form start has tests of its own; here random weights will do."""
-    monkeypatch.setattr(
-        train_vae, "start_linear", lambda vae, clips, decoder_constant: vae.encoder.bfloat16().float()
-    )
+    monkeypatch.setattr(train_vae, "start_linear", lambda vae, clips: vae.encoder.bfloat16().float())
     monkeypatch.setattr(train_vae, "LOG_EVERY", 1)
 
 
@@ -66,22 +64,41 @@ def test_logged_are_means_of_the_steps_since_the_last_row(
 
 
 def test_the_start_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank, out, constants = write_bank(tmp_path / "bank"), tmp_path / "run", []
+    bank, out, calls = write_bank(tmp_path / "bank"), tmp_path / "run", []
 
-    def start(vae: AutoencoderKLLTX2Video, clips: torch.Tensor, *, decoder_constant: float) -> None:
-        constants.append(decoder_constant)
+    def start(vae: AutoencoderKLLTX2Video, clips: torch.Tensor) -> None:
+        calls.append(vae)
 
     monkeypatch.setattr(train_vae, "start_linear", start)
-    for seed in (0, 1):  # the second run would begin with other weights
-        call(monkeypatch, train_vae.main, bank, out, "--steps", 0, "--seed", seed, "--constant", 7, *SIZES)
-    assert constants == [7.0]
+    call(monkeypatch, train_vae.main, bank, out, "--steps", 0, "--seed", 0, *SIZES)
+    assert not (out / "vae").exists()  # the start alone was asked for
+    # The second run would begin with other weights.
+    call(monkeypatch, train_vae.main, bank, out, "--steps", 1, "--seed", 1, "--freeze-encoder", *SIZES)
+    assert len(calls) == 1
     started = AutoencoderKLLTX2Video.from_pretrained(out / "start").encoder.conv_out.conv.weight
     torch.testing.assert_close(weights(out)["encoder.conv_out.conv.weight"], started, rtol=2**-8, atol=0)
 
 
+@pytest.mark.parametrize("spoilt", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: str
+) -> None:
+    true_loss, bank = train_vae.reconstruction_loss, write_bank(tmp_path / "bank")
+
+    def spoil(result: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        loss = true_loss(result, wanted)
+        # The gradient of the root is infinite at 0, its value is not.
+        return loss * float("nan") if spoilt == "loss" else loss + (0 * result).sum().sqrt()
+
+    monkeypatch.setattr(train_vae, "reconstruction_loss", spoil)
+    with pytest.raises(ArithmeticError, match="is not finite.*lower the rates"):
+        call(monkeypatch, train_vae.main, bank, tmp_path / "run", "--steps", 2, *SIZES)
+    assert not (tmp_path / "run" / "state.pt").exists()
+
+
 def test_the_result_is_stored_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = write_bank(tmp_path / "bank")
-    call(monkeypatch, train_vae.main, bank, tmp_path / "run", "--steps", 0, *SIZES)
+    call(monkeypatch, train_vae.main, bank, tmp_path / "run", "--steps", 1, *SIZES)
     stored = load_file(tmp_path / "run" / "vae" / "diffusion_pytorch_model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.bfloat16}
 

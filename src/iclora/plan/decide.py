@@ -290,8 +290,10 @@ def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
         findings.warning(text, advice="Ask for a guidance scale above 1, or leave it out.")
     if request.adapters and not request.references:
         findings.warning("There is an adapter but no reference: there is nothing for it to follow.")
-    items = len(request.references) + sum(image.frame > 0 for image in request.images)
-    weighted = any(one.attention_strength != 1 or one.masked for one in request.references)
+    # What nobody sees is left out, unless there is audio, which listens to all.
+    seen = [one for one in request.references if one.attention_strength > 0 or facts.recipe.has_audio]
+    items = len(seen) + sum(image.frame > 0 for image in request.images)
+    weighted = any(one.attention_strength != 1 or one.masked for one in seen)
     if items > 1 and weighted and request.isolate is None:
         findings.warning(
             "One reference is weighted, so references and images no longer see each other: the result jumps "

@@ -154,7 +154,9 @@ def _forward(
         hidden[kind] = _part(transformer, kind, "proj_in")(stream.latents)
         conditions[kind], embedded[kind] = _prepare(transformer, kind, stream, other)
     count = video.latents.shape[1] if clean_too else _num_moving(video.sequence)
-    moving = conditions | {"video": conditions["video"].first(count)}
+    moving = conditions
+    if count < video.latents.shape[1]:
+        moving = conditions | {"video": conditions["video"].first(count)}
     last = len(transformer.transformer_blocks) - 1
     for index, block in enumerate(transformer.transformer_blocks):
         asked = moving if index == last else conditions
