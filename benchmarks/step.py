@@ -239,7 +239,13 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
     parser.add_argument("--check", action="store_true", help="hold the bounds on time and memory, or exit 1")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    on_gpu = arguments.device.startswith("cuda")
+    if on_gpu and not torch.cuda.is_available():
+        parser.error("there is no GPU here: use --device cpu with --size small or micro")
+    if arguments.size == "full" and not on_gpu:
+        parser.error("the full size takes a GPU of 80 GB: use --size small or micro here")
+    return arguments
 
 
 @torch.inference_mode()

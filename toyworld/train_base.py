@@ -11,8 +11,6 @@ was trained on.
 """
 
 import argparse
-import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,6 +33,7 @@ from iclora.transformer import Stream, velocity
 from toyworld.architecture import MICRO, TINY, build, save
 from toyworld.batches import LINE_WORDS, Bank, Drawn, draw, shorten
 from toyworld.latents import DOWNSCALE, FPS, THICKNESS
+from toyworld.logbook import write_row
 from toyworld.optimizers import Muon, adam, cosine, split
 
 FACTORS = LatentFactors(time=8, height=2 * TINY.patch_size, width=2 * TINY.patch_size)
@@ -191,31 +190,6 @@ def descend(trained: nn.Module, movers: list[Any], loss: Tensor) -> Tensor:
     return torch.stack([loss.detach(), norm.detach()])
 
 
-def report(out: Path, step: int, rows: list[Tensor], begun: float) -> None:
-    """Logs the mean loss and gradient of the steps since the last row.
-
-    Args:
-        out: Folder of the run.
-        step: Steps done.
-        rows: What `descend` returned.
-        begun: When the run began, in seconds of the monotonic clock.
-
-    Raises:
-        ArithmeticError: if a loss or gradient is not finite; the last saved state is sound.
-    """
-    loss, gradient = torch.stack(rows).mean(dim=0).tolist()
-    if not math.isfinite(loss + gradient):
-        raise ArithmeticError(
-            f"a loss or gradient among the last {len(rows)} before step {step} is not finite, and the "
-            f"weights with it: lower the rates (--muon, --adam) and go on from {out / 'state.pt'}, or start "
-            "anew without it"
-        )
-    row = {"step": step, "loss": round(loss, 5), "gradient": round(gradient, 5)}
-    with (out / "log.jsonl").open("a") as log:
-        log.write(json.dumps(row) + "\n")
-    print(json.dumps(row), f"{time.monotonic() - begun:.0f} s", flush=True)
-
-
 def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Callable[[], None]) -> None:
     """Trains, averaging the weights and saving state as it goes.
 
@@ -252,7 +226,7 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
         with torch.no_grad():
             torch._foreach_lerp_(average, parameters, max(1 - AVERAGE, 1 / (step + 1)))
         if step % LOG_EVERY == 0 or step == given.steps:
-            report(given.out, step, rows, begun)
+            write_row(given.out, step, ("loss", "gradient"), rows, begun=begun)
             rows = []
         if step % SAVE_EVERY == 0 or step == given.steps:
             saved = {"step": step, "steps": given.steps, "average": average, "trained": trained.state_dict()}

@@ -7,7 +7,6 @@ edge pictures of the clips, at full and at half size, because control clips go t
 
 import argparse
 import json
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch.nn.functional import avg_pool2d
 from toyworld.architecture import MICRO, TINY, build_vae
 from toyworld.bank import shards
 from toyworld.feeding import spread
+from toyworld.logbook import write_row
 from toyworld.optimizers import Muon, adam, cosine, split
 from toyworld.vae_start import refit_last, start_linear
 
@@ -222,16 +222,8 @@ def train(pictures: Pictures, out: Path, given: argparse.Namespace) -> Autoencod
         step = now + 1
         rows.append(torch.stack([loss.detach(), psnr(result.detach(), clips), norm]))
         if step % LOG_EVERY == 0 or step == given.steps:
-            mean_loss, mean_psnr, mean_norm = torch.stack(rows).mean(dim=0).tolist()
-            if not math.isfinite(mean_loss + mean_norm):
-                raise ArithmeticError(
-                    f"a loss or gradient before step {step} is not finite, and the weights with it: lower "
-                    f"the rates (--muon, --adam) and go on from {state}, or start anew without it"
-                )
-            row, rows = {"step": step, "loss": mean_loss, "psnr": mean_psnr}, []
-            print(json.dumps(row), f"{time.monotonic() - started:.0f} s", flush=True)
-            with (out / "log.jsonl").open("a") as log:
-                log.write(json.dumps(row) + "\n")
+            write_row(out, step, ("loss", "psnr", "gradient"), rows, begun=started)
+            rows = []
         if step % SAVE_EVERY == 0 or step == given.steps:
             saved = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
             torch.save(saved, out / "new.pt")

@@ -95,3 +95,19 @@ def test_the_full_size_is_that_of_the_released_model(step: Any) -> None:
     in_block = sum(p.numel() for p in model.transformer_blocks[0].parameters())
     total = sum(p.numel() for p in model.parameters()) + 47 * in_block
     assert (size.grid.num_tokens, round(total / 1e9, 1)) == (13376, 19.0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU both can be done")
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["--device", "cuda"], "no GPU here: use --device cpu with"),
+        (["--device", "cpu", "--size", "full"], "takes a GPU of 80 GB: use --size small"),
+    ],
+)
+def test_what_takes_a_gpu_is_refused_with_advice(
+    step: Any, capsys: pytest.CaptureFixture[str], words: list[str], advice: str
+) -> None:
+    with pytest.raises(SystemExit):
+        step.main(words)
+    assert advice in capsys.readouterr().err
