@@ -10,17 +10,17 @@ from torch import Tensor
 
 from iclora.checkpoints import Components
 from toyworld.bank import shards
-from toyworld.latents import views_of
+from toyworld.latents import VIEWS, views_of
 
 CAPTION_DROPOUT = 0.1
 LINE_WORDS = "white lines on black"
-Drawn = tuple[Tensor, Tensor, list[str]]
+Drawn = tuple[Tensor, Tensor | None, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bank:
-    """Encoded clips, float16: `target` and `lines` (full-size edges) `n c f h w`, `control` (half-size edges)
-    `n c f h/2 w/2`, and one caption each."""
+    """Encoded views of clips, float16: `target` `n c f h w`, `control` (half-size edges) `n c f h/2 w/2`, one
+    caption each, and `lines` (full-size edges) of the first of each `VIEWS`, `n/3 c f h w`."""
 
     target: Tensor
     control: Tensor
@@ -41,24 +41,26 @@ class Bank:
         return cls(captions=captions, **{name: torch.cat(arrays) for name, arrays in parts.items()})
 
 
-def draw(bank: Bank, rng: np.random.Generator, *, count: int, lines: float = 0.0) -> Drawn:
+def draw(bank: Bank, rng: np.random.Generator, *, count: int, lines: bool = False) -> Drawn:
     """Draws a batch.
 
     Args:
         bank: Where from.
         rng: Source of chance.
         count: Clips.
-        lines: Share of clips shown as line drawings.
+        lines: Whether the clips are shown as line drawings.
 
     Returns:
         Target latents `b c f h w`, control latents `b c f h/2 w/2` and captions.
     """
     chosen = rng.integers(len(bank.captions), size=count)
-    drawn, silent = rng.random(count) < lines, rng.random(count) < CAPTION_DROPOUT
-    captions = [f"{LINE_WORDS}, " * int(on) + bank.captions[i] for i, on in zip(chosen, drawn, strict=True)]
+    silent = rng.random(count) < CAPTION_DROPOUT
+    if lines:
+        chosen -= chosen % VIEWS
+    captions = [f"{LINE_WORDS}, " * lines + bank.captions[i] for i in chosen]
     captions = ["" if drop else caption for caption, drop in zip(captions, silent, strict=True)]
-    indices, as_lines = (torch.from_numpy(values).to(bank.target.device) for values in (chosen, drawn))
-    target = torch.where(as_lines.view(-1, 1, 1, 1, 1), bank.lines[indices], bank.target[indices])
+    indices = torch.from_numpy(chosen).to(bank.target.device)
+    target = bank.lines[indices // VIEWS] if lines else bank.target[indices]
     return target.float(), bank.control[indices].float(), captions
 
 

@@ -45,7 +45,7 @@ def random_film(rng: np.random.Generator) -> Film:
         contrast=float(on[1] * rng.uniform(-0.3, 0.3)),
         vignette=float(on[2] * rng.uniform(0.1, 0.4)),
         blur=float(on[3] * rng.uniform(0.3, 1.0)),
-        grain=float(on[4] * rng.uniform(0.02, 0.1)),
+        grain=float(on[4] * rng.uniform(0.02, 0.05)),
         shift=float(rng.random()),
     )
 

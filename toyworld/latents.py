@@ -1,8 +1,8 @@
 """Encodes a bank once: latents of every clip and of its edges, as the pipeline encodes them.
 
 `python -m toyworld.latents BANK VAE` writes into the bank, float16, three views of each clip (as it is,
-mirrored, and a part of it enlarged): `target.npy` (`n view c f h w`), `lines.npy` (edges, the same shape) and
-`control.npy` (edges at half size). It resumes where it was stopped.
+mirrored, and a part of it enlarged): `target.npy` (`n view c f h w`), `control.npy` (edges at half size), and
+`lines.npy` (edges at full size, of the first view alone). It resumes where it was stopped.
 """
 
 import argparse
@@ -28,6 +28,7 @@ THICKNESS = 3
 DOWNSCALE = 2
 FPS = 16.0
 KINDS = ("target", "lines", "control")
+VIEWS = 3
 SMALLEST_PART = 0.6
 
 
@@ -38,11 +39,11 @@ def edges_of(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         frames: `f h w 3` uint8.
 
     Returns:
-        Lines, `f h w 3` and `f h/2 w/2 3`, uint8.
+        Lines, `f h w 1` and `f h/2 w/2 1`, uint8.
     """
     lines = controls.canny(Clip(frames=frames, fps=FPS), thickness=THICKNESS)
     small = media.resize(lines, lines.height // DOWNSCALE, lines.width // DOWNSCALE, fit="stretch")
-    return lines.frames, small.frames
+    return lines.frames[..., :1], small.frames[..., :1]
 
 
 def enlarged_part(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -83,12 +84,12 @@ def pictures_of(bank: Path, index: int) -> dict[str, np.ndarray]:
         index: Which clip.
 
     Returns:
-        For each of `KINDS` frames `view f h w 3` uint8.
+        For each of `KINDS` frames `view f h w c` uint8: 3 channels, or 1 of edges, which are grey.
     """
     clip = np.array(np.load(bank / "frames.npy", mmap_mode="r")[index])
     views = [clip, np.ascontiguousarray(clip[:, :, ::-1]), enlarged_part(clip, np.random.default_rng(index))]
     lines, controls = zip(*map(edges_of, views), strict=True)
-    return {"target": np.stack(views), "lines": np.stack(lines), "control": np.stack(controls)}
+    return {"target": np.stack(views), "lines": lines[0][None], "control": np.stack(controls)}
 
 
 @torch.inference_mode()
@@ -107,7 +108,8 @@ def encode_bank(bank: Path, vae: AutoencoderKLLTX2Video, *, workers: int = 0) ->
     clips = spread(partial(pictures_of, bank), range(start, count), workers=workers)
     for index, pictures in zip(track(range(start, count), description="encoding"), clips, strict=True):
         for kind in KINDS:
-            latents = encode_frames(vae, *pictures[kind]).float().cpu().numpy()
+            colours = np.broadcast_to(pictures[kind], (*pictures[kind].shape[:-1], 3))
+            latents = encode_frames(vae, *colours).float().cpu().numpy()
             if kind not in files:
                 path, mode = bank / f"{kind}.npy", "r+" if start else "w+"
                 shape = None if start else (count, *latents.shape)

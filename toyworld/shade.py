@@ -219,8 +219,8 @@ def put_on_paper(colour: Colour, amount: Tensor, style: Numbers, lens: Lens) -> 
     y = (torch.arange(height, device=device) * scale)[:, None]
     x = (torch.arange(width, device=device) * scale)[None, :]
     tone = amount * (0.35 + 0.65 * _luminance(colour)).clamp(0, 1)
-    first = torch.sin((x + y) * (2 * math.pi / 5.0))
-    second = torch.sin((x - y) * (2 * math.pi / 5.0))
+    first = torch.sin((x + y) * (2 * math.pi / 10.0))
+    second = torch.sin((x - y) * (2 * math.pi / 10.0))
     ink = ((first - 0.1) * 2 + 0.5).clamp(0, 1) * (tone < 0.5) + ((second - 0.1) * 2 + 0.5).clamp(0, 1) * (
         tone < 0.3
     )
@@ -247,7 +247,7 @@ def add_flakes(colour: Colour, style: Numbers, lens: Lens) -> None:
     device = colour[0].device
     y = ((torch.arange(height, device=device) + 0.5) / lens.half_short)[:, None]
     x = ((torch.arange(width, device=device) + 0.5) / lens.half_short)[None, :]
-    for layer, (cells, size) in enumerate(((4.0, 0.1), (6.5, 0.11), (10.0, 0.13))):
+    for layer, (cells, size) in enumerate(((2.5, 0.1), (4.0, 0.11), (6.0, 0.13))):
         fall = lens.time * (0.9 - 0.2 * layer) * cells * 0.5
         p = x * cells + 0.25 * torch.sin(lens.time * 2 + layer) + 17.3 * lens.shift
         q = y * cells - fall + 31 * lens.shift

@@ -172,7 +172,7 @@ def _random_shape(
         colour=colour,
         second=second,
         pattern=pattern,
-        frequency=float(np.exp(rng.uniform(math.log(2), math.log(7)))),
+        frequency=float(np.exp(rng.uniform(math.log(1.5), math.log(4)))),
         tile=int(rng.integers(0, NUM_TILES)),
         bevel=float(rng.choice([0.0, 0.0, 0.15, 0.4, 1.0])),
         number=number,
@@ -190,11 +190,11 @@ def _random_ground(rng: np.random.Generator, names: tuple[str, str], pattern: st
         second=second,
         third=shade_of(rng, str(rng.choice(list(NAMED_COLOURS)))),
         pattern=float(PATTERNS.index(pattern)),
-        frequency=float(np.exp(rng.uniform(math.log(1.5), math.log(6)))),
+        frequency=float(np.exp(rng.uniform(math.log(1.2), math.log(4)))),
         tile=float(rng.integers(0, NUM_TILES)),
         edge=float(rng.choice([0.08, 0.08, 0.5, 1.5])),
         angle=float(rng.uniform(0, math.pi)),
-        grain=float(rng.choice([0.0, 0.1, 0.3, 0.6])),
+        grain=float(rng.choice([0.0, 0.1, 0.2, 0.35])),
         gradient=float(rng.uniform(0, 0.6)),
         sun=sun,
         seed_shift=float(rng.random()),
@@ -204,7 +204,7 @@ def _random_ground(rng: np.random.Generator, names: tuple[str, str], pattern: st
 def _random_heap(rng: np.random.Generator) -> list[ShapeRecipe]:
     """Draws overlapping shapes with sizes by a power law, behind everything that is named, far ones first."""
     leaves = []
-    count = int(rng.integers(14, 30))
+    count = int(rng.integers(8, 20))
     gray = float(rng.uniform(0.0, 0.85))
     for i, depth in enumerate(np.linspace(11.5, 9.1, count)):
         kind = str(rng.choice(HEAP_KINDS))

@@ -161,7 +161,7 @@ def figure_solids(joints: dict[str, np.ndarray], build: Build, dress: Dress) -> 
         for i, name in enumerate(("limbs", "legs", "head", "dark"))
     }
     shirt = Look(
-        colour=dress.body, second=dress.second, pattern=dress.pattern, frequency=5.0, number=number + 4
+        colour=dress.body, second=dress.second, pattern=dress.pattern, frequency=3.0, number=number + 4
     )
     chest = joints["neck"] + 0.2 * (joints["pelvis"] - joints["neck"])
     belly = joints["pelvis"] + 0.12 * (joints["neck"] - joints["pelvis"])

@@ -1,10 +1,12 @@
 """Trains the transformer (with its text encoder and connectors), or an adapter on the frozen result.
 
-`python -m toyworld.train_base BANK OUT` trains the base on the encoded bank with flow matching: captions are
-dropped from a tenth of the clips so that guidance works, in a tenth the first frame is given, and a tenth are
-line drawings. `--adapter BASE` freezes the model in BASE and trains a canny IC-LoRA on it with half-size
-references. Both save `OUT/state.pt` as they go and resume from it. Positions, noise and references come from
-`iclora`, as in generation.
+`python -m toyworld.train_base BANK OUT` trains the base on the encoded bank with flow matching, from nothing
+or from the model folder named by `--start`: captions are dropped from a tenth of the clips so that guidance
+works, and in a tenth the first frame is given. Each eighth batch is one of line drawings, with the same
+drawings at half size as references: the base learns to enlarge what it is shown, and so to read references
+at all, but nothing of what lines mean for a picture. `--adapter BASE` freezes the model in BASE and trains a
+canny IC-LoRA on it with half-size references. Both save `OUT/state.pt` as they go and resume from it.
+Positions, noise and references come from `iclora`, as in generation.
 
 Half of the noise levels are the steps of the distilled schedule, so that the few-step sampler meets what it
 was trained on.
@@ -43,8 +45,8 @@ PROBE = 110
 """Step before which a run of so many minutes measures how many steps that makes."""
 FIRST_FRAME = 0.1
 """Share of the clips whose first frame is given."""
-LINES = 0.1
-"""Share of the clips that are shown as line drawings when the base is trained."""
+LINES_EVERY = 8
+"""Each so manieth batch of the base's training is one of line drawings."""
 AVERAGE = 0.995
 RANK = 32
 REST = (
@@ -101,7 +103,7 @@ def loss_of(parts: Components, drawn: Drawn, rng: np.random.Generator, given: ar
 
     Args:
         parts: The model.
-        drawn: From `draw`.
+        drawn: From `draw`; a control, where there is one, is the reference.
         rng: Source of chance for noise and noise levels.
         given: Options of the command line.
 
@@ -110,7 +112,7 @@ def loss_of(parts: Components, drawn: Drawn, rng: np.random.Generator, given: ar
     """
     target, control, captions = drawn
     first = torch.from_numpy(rng.random(len(target)) < FIRST_FRAME).to(target.device)
-    sequence = sequence_of(target, control if given.adapter else None, first)
+    sequence = sequence_of(target, control, first)
     generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**62)))
     noise = torch.randn(sequence.clean.shape, generator=generator, device=given.device)
     sigma = draw_sigmas(rng, len(target)).to(given.device)
@@ -212,7 +214,6 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
         trained.load_state_dict(saved["trained"])
         for mover, values in zip(movers, saved["movers"], strict=True):
             mover.load_state_dict(values)
-    lines = 0.0 if given.adapter else LINES
     while step < given.steps:
         if step == PROBE and given.minutes:
             average[0].sum().item()  # waits for the device
@@ -220,7 +221,9 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
         if step == PROBE // 2:
             probed = time.monotonic()
         rng = np.random.default_rng([given.seed, step])
-        loss = loss_of(parts, draw(bank, rng, count=given.batch, lines=lines), rng, given)
+        lines = not given.adapter and step % LINES_EVERY == LINES_EVERY - 1
+        target, control, captions = draw(bank, rng, count=given.batch, lines=lines)
+        loss = loss_of(parts, (target, control if given.adapter or lines else None, captions), rng, given)
         rows.append(descend(trained, movers, loss))
         step += 1
         with torch.no_grad():
@@ -239,7 +242,7 @@ def train(parts: Components, bank: Bank, given: argparse.Namespace, finish: Call
 
 
 def base_model(bank: Bank, given: argparse.Namespace) -> tuple[Components, Callable[[], None]]:
-    """Builds a base to train.
+    """Builds or loads a base to train.
 
     Args:
         bank: Encoded clips, whose captions make the tokenizer.
@@ -249,10 +252,13 @@ def base_model(bank: Bank, given: argparse.Namespace) -> tuple[Components, Calla
         The model, and what writes it as a model folder.
     """
     shape = MICRO if given.micro else TINY
-    parts = build([*bank.captions, LINE_WORDS], shape, seed=given.seed)
+    if given.start:
+        parts = checkpoints.load(given.start, device=given.device, dtype=torch.float32)
+    else:
+        parts = build([*bank.captions, LINE_WORDS], shape, seed=given.seed)
     parts = replace(parts, vae=AutoencoderKLLTX2Video.from_pretrained(given.vae))
     for name in ("transformer", "text_encoder", "connectors"):
-        getattr(parts, name).to(given.device)
+        getattr(parts, name).to(given.device).requires_grad_(True)
     return parts, lambda: save(parts, given.out / "model", shape)
 
 
@@ -289,6 +295,7 @@ def main() -> None:
     parser.add_argument("bank", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--vae", type=Path, help="autoencoder to ship with the base")
+    parser.add_argument("--start", type=Path, help="model folder whose weights the base begins with")
     parser.add_argument("--adapter", type=Path, help="train an adapter on this model folder")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument(

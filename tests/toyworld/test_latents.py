@@ -22,10 +22,9 @@ def encode(monkeypatch: pytest.MonkeyPatch, bank: Path, vae: Path) -> dict[str, 
 def test_the_edges_are_white_lines_at_full_and_at_half_size(tmp_path: Path) -> None:
     frames = np.load(write_bank(tmp_path / "bank") / "frames.npy")[0]
     lines, control = latents.edges_of(frames)
-    assert lines.shape == (9, 64, 64, 3) and control.shape == (9, 32, 32, 3)
+    assert lines.shape == (9, 64, 64, 1) and control.shape == (9, 32, 32, 1)
     for drawn in (lines, control):
         assert drawn.dtype == np.uint8 and drawn.max() == 255 and 0.01 < (drawn > 128).mean() < 0.4
-        assert np.array_equal(drawn[..., 0], drawn[..., 2])
     # In frame 0 the square reaches from x = 4 to 25, in the control from 2 to 12.5.
     whole, middle = lines[0, 28, :, 0], control[0, 14, :, 0]
     assert whole[3:6].max() == whole[23:27].max() == 255
@@ -63,15 +62,15 @@ def test_views_are_the_clip_its_mirror_image_and_a_part(tmp_path: Path) -> None:
     pictures = latents.pictures_of(bank, 1)
     assert {kind: views.shape for kind, views in pictures.items()} == {
         "target": (3, 9, 64, 64, 3),
-        "lines": (3, 9, 64, 64, 3),
-        "control": (3, 9, 32, 32, 3),
+        "lines": (1, 9, 64, 64, 1),
+        "control": (3, 9, 32, 32, 1),
     }
     assert np.array_equal(pictures["target"][0], clip)
     assert np.array_equal(pictures["target"][1, 3, 20, :, 0], clip[3, 20, ::-1, 0])
     assert np.array_equal(pictures["target"][1, :, :, ::-1], clip)
     assert not np.array_equal(pictures["target"][2], clip)
-    for view, lines, control in zip(*(pictures[kind] for kind in latents.KINDS), strict=True):
-        assert np.array_equal(lines, latents.edges_of(view)[0])
+    assert np.array_equal(pictures["lines"][0], latents.edges_of(clip)[0])
+    for view, control in zip(pictures["target"], pictures["control"], strict=True):
         assert np.array_equal(control, latents.edges_of(view)[1])
 
 
@@ -89,13 +88,14 @@ def test_a_bank_is_encoded_as_the_pipeline_encodes(
 ) -> None:
     bank = write_bank(tmp_path / "bank")
     encoded = encode(monkeypatch, bank, vae_folder)
-    assert encoded["target"].shape == encoded["lines"].shape == (3, 3, 8, 2, 4, 4)
+    assert encoded["target"].shape == (3, 3, 8, 2, 4, 4) and encoded["lines"].shape == (3, 1, 8, 2, 4, 4)
     assert encoded["control"].shape == (3, 3, 8, 2, 2, 2)
     vae, pictures = build_vae(MICRO).from_pretrained(vae_folder), latents.pictures_of(bank, 1)
     for kind, latent in encoded.items():
         assert latent.dtype == np.float16
         with torch.inference_mode():
-            views = [encode_frames(vae, view)[0].numpy() for view in pictures[kind]]
+            colours = [np.broadcast_to(view, (*view.shape[:-1], 3)) for view in pictures[kind]]
+            views = [encode_frames(vae, view)[0].numpy() for view in colours]
         np.testing.assert_allclose(latent[1], np.stack(views), rtol=2e-3, atol=1e-4)
     assert (bank / "encoded.txt").read_text() == "3"
 

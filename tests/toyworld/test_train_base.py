@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from iclora.transformer import Stream, forward
 from tests.toyworld.runs import CAPTIONS, call, stop_at
 from toyworld import train_base
 from toyworld.architecture import MICRO, build, save_random
-from toyworld.batches import LINE_WORDS, Bank, draw, shorten
+from toyworld.batches import LINE_WORDS, Bank, draw
 from toyworld.train_base import FACTORS, FPS, draw_sigmas, sequence_of
 
 # PyTorch says once that half-precision norms with float32 weights are not the fused ones.
@@ -30,32 +29,6 @@ SIZES = ("--batch", 2, "--device", "cpu")
 @pytest.fixture(autouse=True)
 def _log_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_base, "LOG_EVERY", 1)
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random latents of 3 clips in three views: 2x4x4 cells, half that for the control."""
-    folder = tmp_path_factory.mktemp("banks") / "bank"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for name, size in (("target", 4), ("lines", 4), ("control", 2)):
-        latents = rng.standard_normal((4, 3, 8, 2, size, size)).astype(np.float16)
-        np.save(folder / f"{name}.npy", latents)
-    (folder / "captions.json").write_text(json.dumps([*CAPTIONS, "not encoded yet"]))
-    (folder / "encoded.txt").write_text("3")
-    return folder
-
-
-def numbered_bank(count: int = 5) -> Bank:
-    """Clip i, called `clip i`, has the target i, the lines -i and the control i / 2, all over."""
-    numbers = torch.arange(count, dtype=torch.float16).view(-1, 1, 1, 1, 1)
-    target = numbers.expand(-1, 8, 2, 4, 4)
-    return Bank(
-        target=target,
-        lines=-target,
-        control=target[..., ::2, ::2] / 2,
-        captions=[f"clip {number}" for number in range(count)],
-    )
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +62,31 @@ def test_a_resumed_base_ends_where_an_unbroken_one_does(
     shipped = load_file(tmp_path / "whole" / "model" / "vae" / "diffusion_pytorch_model.safetensors")
     given = load_file(vae_folder / "diffusion_pytorch_model.safetensors")
     assert all(torch.equal(value.bfloat16(), shipped[name]) for name, value in given.items())
+
+
+def test_a_base_can_be_trained_on_from_another(
+    bank: Path, base_folder: Path, vae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "--micro",
+        "--vae",
+        vae_folder,
+        "--start",
+        base_folder,
+        "--steps",
+        1,
+        "--adam",
+        1e-9,
+        "--muon",
+        0,
+    )
+    call(monkeypatch, train_base.main, bank, tmp_path, *words, *SIZES)
+    begun, trained = checkpoints.load(base_folder), checkpoints.load(tmp_path / "model")
+    for part in ("transformer", "text_encoder", "connectors"):
+        after = getattr(trained, part).state_dict()
+        for name, value in getattr(begun, part).state_dict().items():
+            torch.testing.assert_close(after[name], value, rtol=2**-7, atol=1e-6)  # as bfloat16
+    assert trained.tokenizer.get_vocab() == begun.tokenizer.get_vocab()
 
 
 def test_the_written_base_is_the_average_of_all_steps(
@@ -249,86 +247,30 @@ def test_the_loss_is_the_error_on_noised_tokens_alone(
     assert given == [count, count]
 
 
-def test_a_bank_holds_the_views_of_all_that_is_encoded(bank: Path, tmp_path: Path) -> None:
-    for number in range(2):
-        shutil.copytree(bank, tmp_path / str(number))
-    (tmp_path / "1" / "captions.json").write_text(json.dumps(["panning left"]))
-    (tmp_path / "1" / "encoded.txt").write_text("1")
-    opened = Bank.open(tmp_path)
-    assert opened.captions == [
-        *(caption for caption in CAPTIONS for _ in range(3)),
-        *("panning left", "panning right", "panning left"),
-    ]
-    assert opened.target.shape == opened.lines.shape == (12, 8, 2, 4, 4)
-    for name in ("target", "lines", "control"):
-        stored, held = np.load(bank / f"{name}.npy"), getattr(opened, name)
-        assert held.dtype == torch.float16
-        assert np.array_equal(held[4], stored[1, 1]) and np.array_equal(held[11], stored[0, 2])
-
-
-def test_target_control_and_caption_belong_together() -> None:
-    target, control, captions = draw(numbered_bank(), np.random.default_rng(0), count=40)
-    assert target.shape == (40, 8, 2, 4, 4) and control.shape == (40, 8, 2, 2, 2)
-    assert target.dtype == control.dtype == torch.float32
-    numbers = target[:, 0, 0, 0, 0].tolist()
-    assert set(numbers) == {0, 1, 2, 3, 4}
-    for number, clip, small, caption in zip(numbers, target, control, captions, strict=True):
-        assert bool((clip == number).all()) and bool((small == number / 2).all())
-        assert caption in ("", f"clip {int(number)}")
-
-
-def test_a_share_of_the_clips_is_shown_as_line_drawings() -> None:
-    target, control, captions = draw(numbered_bank(), np.random.default_rng(0), count=2000, lines=0.3)
-    drawn = 0
-    for number, small, caption in zip(
-        target[:, 0, 0, 0, 0].tolist(), control[:, 0, 0, 0, 0].tolist(), captions, strict=True
-    ):
-        assert abs(number) == 2 * small  # the control stays as it is
-        drawn += number < 0
-        words = f"{LINE_WORDS}, " if number < 0 else ""
-        assert number == 0 or caption in ("", f"{words}clip {int(abs(number))}")
-    assert 0.27 < drawn / np.count_nonzero(target[:, 0, 0, 0, 0]) < 0.33
-
-
-@pytest.mark.parametrize(("adapter", "share"), [(False, train_base.LINES), (True, 0.0)])
-def test_line_drawings_are_for_the_base_alone(
+@pytest.mark.parametrize("adapter", [False, True])
+def test_references_are_for_the_adapter_and_for_the_base_with_line_drawings(
     *,
     adapter: bool,
-    share: float,
     bank: Path,
     base_folder: Path,
     vae_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shares: list[float] = []
+    batches: list[tuple[bool, bool]] = []
 
-    def drawing(bank: Bank, rng: np.random.Generator, *, count: int, lines: float) -> train_base.Drawn:
-        shares.append(lines)
-        return draw(bank, rng, count=count, lines=lines)
+    def loss_of(parts: Any, drawn: train_base.Drawn, *others: Any) -> torch.Tensor:
+        batches.append((any(text.startswith(LINE_WORDS) for text in drawn[2]), drawn[1] is not None))
+        return original(parts, drawn, *others)
 
-    monkeypatch.setattr(train_base, "draw", drawing)
+    original = train_base.loss_of
+    monkeypatch.setattr(train_base, "loss_of", loss_of)
+    monkeypatch.setattr(train_base, "LINES_EVERY", 3)
+    monkeypatch.setattr("toyworld.batches.CAPTION_DROPOUT", 0.0)
     words = ("--adapter", base_folder) if adapter else ("--micro", "--vae", vae_folder)
-    call(monkeypatch, train_base.main, bank, tmp_path / "run", *words, "--steps", 1, *SIZES)
-    assert shares == [share]
-
-
-def test_a_tenth_of_the_captions_is_dropped() -> None:
-    _, _, captions = draw(numbered_bank(), np.random.default_rng(0), count=2000)
-    assert 0.08 < captions.count("") / len(captions) < 0.12
-
-
-def test_captions_lose_the_words_that_do_not_fit() -> None:
-    words = "one red ball rolling and two blue boxes falling past four trees".split()
-    parts = build([*words, LINE_WORDS], MICRO)
-    assert len(parts.tokenizer(f"{LINE_WORDS},").input_ids) == 6  # <bos>, four words and a comma
-    fits = " ".join(words[:10])  # 16 tokens in all
-    assert shorten(["", fits, " ".join(words)], parts) == ["", fits, fits]
-
-
-def test_a_caption_may_lose_all_of_its_words() -> None:
-    parts = build(["no word of the captions"], MICRO)  # so each letter is a token
-    assert shorten(["a ball"], parts) == [""]
+    call(monkeypatch, train_base.main, bank, tmp_path / "run", *words, "--steps", 4, *SIZES)
+    no_lines = [(False, adapter)] * 4
+    assert batches == (no_lines if adapter else [*no_lines[:2], (True, True), no_lines[3]])
 
 
 def test_a_batch_is_laid_out_as_in_generation() -> None:
