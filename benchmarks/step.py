@@ -20,11 +20,12 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from step_cases import LAYOUTS, SIZES, Run, build, diffusers_run, inputs_of, our_run, sequence_of
+from step_cases import LAYOUTS, SIZES, Ours, Run, build, diffusers_run, inputs_of, sequence_of
 from step_memory import attention_memory, dense_attention, fast_attention, growth, peak_bytes
 from torch.utils.flop_counter import FlopCounterMode
 
 from iclora.attention import dense_weights, pair_weights
+from iclora.transformer import ReferenceCache
 
 WEIGHTINGS = ("1", "0.5", "mask")
 MAX_GROWTH = 1.1
@@ -41,32 +42,45 @@ class Row:
         program: Whose forward it is.
         layout: Name of the references.
         weighting: Attention strength, or mask.
+        keys: ``kept`` where the references' come from an earlier step, else ``computed``.
         num_tokens: Video tokens of the whole sequence.
         milliseconds: Median time of a step.
-        ratio: Median of its time over that of the same program's unmasked step in the same round: what slows
-            the machine for a while slows both.
-        peak_bytes: Most memory in use during a step, weights and inputs not counted.
+        ratio: Median of its time over that of the same program's unmasked step in the same round, both with
+            references kept or both not: what slows the machine for a while slows both.
+        peak_bytes: Most memory in use during a step, weights, inputs and what is kept not counted.
+        kept_bytes: Memory of what is kept.
         loop_seconds: Time of the steps of a whole video.
     """
 
     program: str
     layout: str
     weighting: str
+    keys: str = "computed"
     num_tokens: int
     milliseconds: float | None = None
     ratio: float | None = None
     peak_bytes: int | None = None
+    kept_bytes: int | None = None
     loop_seconds: float | None = None
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What tells it from other rows of its layout."""
+        return self.program, self.weighting, self.keys
 
 
 def runs_of(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[tuple[Row, Run]]:
     """List the forwards of a layout with their rows, still empty; the unmasked ones first."""
     size, device = SIZES[arguments.size], torch.device(arguments.device)
+    kept: list[ReferenceCache] = []  # one for all weightings: what is kept does not depend on them
     for weighting in WEIGHTINGS if LAYOUTS[layout] else WEIGHTINGS[:1]:
         sequence = sequence_of(size, layout, weighting, device)
         video, audio = inputs_of(model, size, sequence)
         row = Row(program="iclora", layout=layout, weighting=weighting, num_tokens=sum(sequence.lengths))
-        yield row, our_run(model, video, audio if arguments.audio else None)
+        ours = Ours(model=model, video=video, audio=audio if arguments.audio else None)
+        yield row, ours
+        if LAYOUTS[layout]:
+            yield replace(row, keys="kept"), replace(ours, kept=kept)
         if not arguments.diffusers or weighting == "mask":
             continue
         pairs = pair_weights(sequence)
@@ -108,30 +122,32 @@ def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> list[
     """Time all forwards of a layout, in turns, so that a slow moment of the machine slows all of them."""
     device = torch.device(arguments.device)
     torch.compiler.reset()  # each layout is compiled for its own shapes, as one video would be
-    rows: dict[tuple[str, str], Row] = {}
-    runs: dict[tuple[str, str], Run] = {}
+    rows: dict[tuple[str, str, str], Row] = {}
+    runs: dict[tuple[str, str, str], Run] = {}
     for row, run in runs_of(model, layout, arguments):
         torch.cuda.empty_cache()
-        name = row.program, row.weighting
-        rows[name] = row
+        rows[row.name] = row
         try:
-            run(1.0)  # compiles, and fills caches
-            rows[name] = replace(row, peak_bytes=peak_bytes(lambda run=run: run(0.9), device))
-            runs[name] = run
+            for sigma in (1.0, 0.9):  # compiles, and fills caches
+                run(sigma)
+            peak = peak_bytes(lambda run=run: run(0.9), device)
+            kept = run.kept_bytes if isinstance(run, Ours) else None
+            rows[row.name] = replace(row, peak_bytes=peak, kept_bytes=kept)
+            runs[row.name] = run
         except torch.OutOfMemoryError:
             continue  # its row stays empty
-    times: dict[tuple[str, str], list[float]] = {name: [] for name in runs}
+    times: dict[tuple[str, str, str], list[float]] = {name: [] for name in runs}
     for _ in range(arguments.rounds):
         for name, run in runs.items():
             times[name].append(seconds_of(lambda run=run: run(0.9), device))
     for name, seconds in times.items():
-        plain = times.get((name[0], "1"))
+        plain = times.get((name[0], "1", name[2]))
         rows[name] = replace(
             rows[name],
             milliseconds=1e3 * statistics.median(seconds),
             ratio=statistics.median(a / b for a, b in zip(seconds, plain, strict=True)) if plain else None,
         )
-        if arguments.steps and layout in ("none", "half"):
+        if arguments.steps:
             total = seconds_of(lambda name=name: steps(runs[name], arguments.steps), device)
             rows[name] = replace(rows[name], loop_seconds=total)
     return list(rows.values())
@@ -156,17 +172,20 @@ def step_table(rows: Sequence[Row], work: dict[str, int], ceiling: float | None)
 
 
 def _cells(row: Row, rows: Sequence[Row], work: dict[str, int], ceiling: float | None) -> dict[str, str]:
-    rate = work[row.layout] / row.milliseconds / 1e9 if ceiling and row.milliseconds else None
+    counted = ceiling and row.milliseconds and row.keys == "computed"
+    rate = work[row.layout] / row.milliseconds / 1e9 if counted else None
     alone = [r.loop_seconds for r in rows if (r.program, r.layout) == (row.program, "none")]
     over_alone = row.loop_seconds / alone[0] if row.loop_seconds and alone and alone[0] else None
     return {
         "program": row.program,
         "references": row.layout,
         "attention": row.weighting,
+        "their keys": row.keys,
         "tokens": str(row.num_tokens),
         "ms": "out of memory" if row.milliseconds is None else f"{row.milliseconds:.0f}",
         "of unmasked": _shown(row.ratio, ".3f"),
         "GiB": _shown(row.peak_bytes and row.peak_bytes / 2**30, ".3f"),
+        "kept GiB": _shown(row.kept_bytes and row.kept_bytes / 2**30, ".3f"),
         "TFLOP/s": _shown(rate, ".0f"),
         "of ceiling": _shown(rate and ceiling and rate / ceiling, ".2f"),
         "all steps, s": _shown(row.loop_seconds, ".2f"),
@@ -192,8 +211,8 @@ def memory_table(measured: dict[str, dict[int, tuple[int, int]]]) -> Table:
 def broken_bounds(rows: Sequence[Row], memory_growth: float) -> list[str]:
     """Name the bounds that do not hold."""
     broken = [
-        f"references '{row.layout}' with attention '{row.weighting}' cost {row.ratio:.3f} of the unmasked "
-        f"step; at most {MAX_RATIO} is wanted"
+        f"references '{row.layout}' ({row.keys}) with attention '{row.weighting}' cost {row.ratio:.3f} "
+        f"of the unmasked step; at most {MAX_RATIO} is wanted"
         for row in rows
         if row.program == "iclora" and row.ratio is not None and row.ratio > MAX_RATIO
     ]

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from iclora.geometry import LatentFactors, LatentGrid, audio_positions, latent_grid
 from iclora.reference import TokenSequence, assemble, audio_sequence, reference_tokens, target_sequence
-from iclora.transformer import Stream, velocity
+from iclora.transformer import CachePolicy, ReferenceCache, Stream, velocity
 
 FACTORS = LatentFactors(time=8, height=32, width=32)
 FPS = 24.0
 LAYOUTS: dict[str, tuple[int, ...]] = {"none": (), "half": (2,), "full": (1,), "two": (2, 2)}
 """The downscale factors of the references of each case."""
+KEEP_ALL_STEPS = CachePolicy(every=1000)
 FORM_2_3 = {
     "rope_type": "split",
     "use_prompt_embeddings": False,
@@ -132,16 +133,38 @@ def inputs_of(model: Any, size: Size, sequence: TokenSequence) -> tuple[Stream, 
     return video_stream, audio_stream
 
 
-def our_run(model: Any, video: Stream, audio: Stream | None) -> Run:
-    """Return this project's forward."""
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    """This project's forward.
 
-    def at(sigma: float) -> object:
-        for stream in (video, audio):
+    Attributes:
+        model: The transformer.
+        video: The video stream.
+        audio: The audio stream, or None.
+        kept: The cache of references, in a list that is emptied for a new video; None computes them always.
+    """
+
+    model: Any
+    video: Stream
+    audio: Stream | None
+    kept: list[ReferenceCache] | None = None
+
+    def __call__(self, sigma: float) -> object:
+        """Run at a noise level; at 1 a video begins, and its references are computed."""
+        for stream in (self.video, self.audio):
             if stream is not None:
                 stream.sigma.fill_(sigma)
-        return velocity(model, video, audio)
+        if self.kept is None:
+            return velocity(self.model, self.video, self.audio)
+        if sigma == 1:
+            self.kept.clear()
+            self.kept.append(ReferenceCache(KEEP_ALL_STEPS))
+        return velocity(self.model, self.video, self.audio, cache=self.kept[0])
 
-    return at
+    @property
+    def kept_bytes(self) -> int | None:
+        """Memory of what is kept; None without a cache."""
+        return None if self.kept is None else sum(cache.num_bytes for cache in self.kept)
 
 
 def diffusers_run(model: Any, video: Stream, audio: Stream, mask: Tensor | None) -> Run:

@@ -33,11 +33,21 @@ def random_layers(folder: Path, *, rank: int = 2) -> dict[str, adapters.LowRank]
 
 
 def adapter_metadata(
-    *, base: str = "micro", downscale: int = 2, config: dict[str, Any] | None = None
+    *,
+    base: str = "micro",
+    downscale: int = 2,
+    config: dict[str, Any] | None = None,
+    reference_attention: str = "two_way",
 ) -> dict[str, str]:
     """Metadata of a canny adapter."""
     return adapters.describe(
-        downscale=downscale, temporal_factor=1, control="canny", base=base, version="1", config=config
+        downscale=downscale,
+        temporal_factor=1,
+        control="canny",
+        base=base,
+        version="1",
+        config=config,
+        reference_attention=reference_attention,
     )
 
 
@@ -45,6 +55,11 @@ def save_thick(model: Path, path: Path, **dials: Any) -> Path:
     """Write an adapter for a model that was trained on lines drawn with dials (3 px thick if none)."""
     metadata = adapter_metadata(config={"control": dials or {"thickness": 3}})
     return adapters.write(path, random_layers(model), metadata)
+
+
+def save_one_way(model: Path, path: Path) -> Path:
+    """Write an adapter for a model whose references do not look at the video."""
+    return adapters.write(path, random_layers(model), adapter_metadata(reference_attention="one_way"))
 
 
 def save_micro(folder: Path) -> Path:

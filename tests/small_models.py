@@ -6,7 +6,15 @@ import torch
 from diffusers import LTX2VideoTransformer3DModel
 
 from iclora.geometry import LatentFactors, audio_positions
-from iclora.reference import TokenSequence, audio_sequence, reference_tokens, target_sequence
+from iclora.reference import (
+    ReferenceTokens,
+    TokenSequence,
+    audio_sequence,
+    keyframe_tokens,
+    reference_tokens,
+    target_sequence,
+)
+from iclora.transformer import Stream
 
 FACTORS = LatentFactors(time=8, height=32, width=32)
 CHANNELS = 4
@@ -54,6 +62,15 @@ def contexts(model: Any, *, batch: int = 1, seed: int = 1) -> tuple[torch.Tensor
     return video, audio
 
 
+def stream(
+    sequence: TokenSequence, context: torch.Tensor, sigma: float | list[float] = 0.7, seed: int = 5
+) -> Stream:
+    """Draw the noisy tokens of a sequence, clean ones too."""
+    latents = torch.randn(sequence.clean.shape, generator=torch.Generator().manual_seed(seed))
+    levels = torch.tensor(sigma) if isinstance(sigma, list) else torch.full((len(latents),), sigma)
+    return Stream(latents=latents, sequence=sequence, sigma=levels, context=context)
+
+
 def video_target(*, batch: int = 1) -> TokenSequence:
     """Lay out a target of 2x2x3 latent cells, all zeros."""
     return target_sequence(torch.zeros(batch, CHANNELS, 2, 2, 3), factors=FACTORS, fps=24.0)
@@ -62,6 +79,12 @@ def video_target(*, batch: int = 1) -> TokenSequence:
 def audio_target(*, batch: int = 1) -> TokenSequence:
     """Lay out 5 audio tokens, all zeros."""
     return audio_sequence(torch.zeros(batch, 5, CHANNELS), audio_positions(5))
+
+
+def keyframe(*, batch: int = 1, seed: int = 3, strength: float = 1.0) -> ReferenceTokens:
+    """Make the 6 tokens of a random picture that stands at frame 8."""
+    latent = torch.randn(batch, CHANNELS, 1, 2, 3, generator=torch.Generator().manual_seed(seed))
+    return keyframe_tokens(latent, factors=FACTORS, fps=24.0, frame=8, strength=strength)
 
 
 def control(*, batch: int = 1, seed: int = 2, **dials: Any) -> Any:

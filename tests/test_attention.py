@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from iclora.attention import PairWeights, attend, dense_weights, pair_weights
+from iclora.attention import (
+    PairWeights,
+    attend,
+    attend_apart,
+    dense_weights,
+    one_way_groups,
+    pair_weights,
+)
 from iclora.reference import assemble
 from tests.small_models import control, video_target
 
@@ -51,6 +58,33 @@ def test_attend_is_the_plain_formula(layout: Layout, seed: int) -> None:
     query, key, value = inputs(len(pairs.weights), pairs.num_open + sum(pairs.isolated), seed)
     expected = plain(query, key, value, dense_weights(pairs))
     torch.testing.assert_close(attend(query, key, value, pairs), expected.float(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "isolate", "num_one_way", "groups"),
+    [
+        ([1.0, 1.0], None, 2, (24,)),
+        ([1.0, 1.0], None, 1, (12,)),
+        ([1.0, 1.0], True, 2, (12, 12)),
+        ([1.0, 0.5, 1.0], None, 3, (12, 12, 12)),
+        ([1.0, 1.0, 0.5], None, 3, (24, 12)),
+        ([1.0, 1.0, 0.5], None, 2, (12, 12)),
+        ([1.0, 0.5, 1.0], False, 2, (24,)),
+    ],
+)
+def test_one_way_items_see_their_own_kind(
+    weights: list[float], isolate: bool | None, num_one_way: int, groups: tuple[int, ...]
+) -> None:
+    items = [control(attention_strength=weight) for weight in weights]
+    sequence = assemble(video_target(), items, isolate=isolate, num_one_way=num_one_way)
+    assert one_way_groups(sequence, pair_weights(sequence)) == groups
+
+
+def test_groups_see_themselves_alone() -> None:
+    query, key, value = inputs(2, 6)
+    weights = torch.block_diag(torch.ones(2, 2), torch.ones(3, 3), torch.ones(1, 1)).expand(2, 6, 6)
+    mixed = attend_apart(query, key, value, (2, 3, 1))
+    torch.testing.assert_close(mixed, plain(query, key, value, weights).float(), rtol=1e-4, atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)

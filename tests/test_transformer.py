@@ -13,17 +13,17 @@ from torch import Tensor
 from iclora.reference import TokenSequence, assemble
 from iclora.transformer import Perturbation, Stream, velocity
 from iclora.transformer import forward as room
-from tests.small_models import CHANNELS, audio_target, contexts, control, transformer, video_target
+from tests.small_models import (
+    CHANNELS,
+    audio_target,
+    contexts,
+    control,
+    stream,
+    transformer,
+    video_target,
+)
 
 MODEL = transformer()
-
-
-def stream(
-    sequence: TokenSequence, context: Tensor, sigma: float | list[float] = 0.7, seed: int = 5
-) -> Stream:
-    latents = torch.randn(sequence.clean.shape, generator=torch.Generator().manual_seed(seed))
-    levels = torch.tensor(sigma) if isinstance(sigma, list) else torch.full((len(latents),), sigma)
-    return Stream(latents=latents, sequence=sequence, sigma=levels, context=context)
 
 
 def silent(sequence: TokenSequence, latents: Tensor, model: Any = MODEL) -> Tensor:

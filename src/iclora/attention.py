@@ -87,6 +87,21 @@ def pair_weights(sequence: TokenSequence) -> PairWeights | None:
     )
 
 
+def one_way_groups(sequence: TokenSequence, pairs: PairWeights | None) -> tuple[int, ...]:
+    """Find out which one-way tokens see each other: they see nothing else.
+
+    Args:
+        sequence: The sequence.
+        pairs: Who sees whom in it, from `pair_weights`.
+
+    Returns:
+        Number of one-way tokens of each group, in order.
+    """
+    first, total = sequence.num_two_way, sum(sequence.lengths)
+    spans = [(0, total)] if pairs is None else [(0, pairs.num_open), *pairs.spans]
+    return tuple(end - max(start, first) for start, end in spans if end > max(start, first))
+
+
 def dense_weights(pairs: PairWeights) -> Float[Tensor, "b s s"]:
     """Write the weights out as a matrix: the plain formula, for tests and small sequences.
 
@@ -152,6 +167,27 @@ def attend(
             )
         )
     return torch.cat(mixed, dim=2)
+
+
+def attend_apart(
+    query: Float[Tensor, "b k s d"],
+    key: Float[Tensor, "b k s d"],
+    value: Float[Tensor, "b k s d"],
+    groups: tuple[int, ...],
+) -> Float[Tensor, "b k s d"]:
+    """Self-attention of each group of tokens to itself alone.
+
+    Args:
+        query: Queries.
+        key: Keys.
+        value: Values.
+        groups: Number of tokens of each group, in order.
+
+    Returns:
+        The mixed values, differentiable in all inputs.
+    """
+    parts = zip(*(torch.split(part, list(groups), dim=2) for part in (query, key, value)), strict=True)
+    return torch.cat([F.scaled_dot_product_attention(*part) for part in parts], dim=2)
 
 
 def _attend_long(

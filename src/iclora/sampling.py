@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence
-from iclora.transformer import Perturbation, Stream, velocity
+from iclora.transformer import CachePolicy, Perturbation, ReferenceCache, Stream, keepable_of, velocity
 
 # Source: Lightricks LTX-2 pipelines, utils/constants.py.
 DISTILLED_SIGMAS = (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0.0)
@@ -115,8 +115,12 @@ def denoiser(
     audio: TokenSequence | None = None,
     *,
     perturbation: Perturbation | None = None,
+    reference_cache: CachePolicy | None = None,
 ) -> Denoise:
     """Make the callable that guesses the clean tokens with a transformer.
+
+    With a reference cache the callable keeps what it computed of the references: make one for each video and
+    guidance pass, and call it once a step.
 
     Args:
         transformer: A diffusers ``LTX2VideoTransformer3DModel``.
@@ -124,13 +128,18 @@ def denoiser(
         video: The video sequence.
         audio: The audio sequence, or None for a silent video.
         perturbation: What a guidance pass leaves out.
+        reference_cache: How long references are kept; None computes them in every step.
 
     Returns:
         A function of noisy tokens and the noise level.
 
     Raises:
-        RequestError: There is audio to make but the prompt has no audio context.
+        RequestError: There is audio to make but the prompt has no audio context, or references that change
+            are to be kept exactly.
     """
+    cache = None if reference_cache is None else ReferenceCache(reference_cache)
+    if reference_cache is not None:
+        _check_exact(reference_cache, video)
     if audio is not None and prompt.audio is None:
         raise RequestError("Audio is asked for, but the prompt was encoded for video alone. Encode both.")
 
@@ -140,7 +149,9 @@ def denoiser(
         if audio is not None:
             assert noisy.audio is not None and prompt.audio is not None
             audio_stream = _stream(noisy.audio, audio, sigma, prompt.audio, prompt.mask)
-        moved, moved_audio = velocity(transformer, video_stream, audio_stream, perturbation=perturbation)
+        moved, moved_audio = velocity(
+            transformer, video_stream, audio_stream, perturbation=perturbation, cache=cache
+        )
         clean = _clean_guess(video_stream, moved)
         if audio_stream is None or moved_audio is None:
             return Latents(video=clean)
@@ -247,6 +258,14 @@ def _stream(
 def _clean_guess(stream: Stream, moved: Tensor) -> Tensor:
     levels = rearrange(stream.sigma, "b -> b 1 1") * stream.sequence.mask.float()[..., None]
     return stream.latents.float() - moved.float() * levels
+
+
+def _check_exact(policy: CachePolicy, video: TokenSequence) -> None:
+    if policy.every is None and len(video.lengths) > 1 and not keepable_of(policy, video):
+        raise RequestError(
+            "References can be kept exactly only if they are one-way and clean (strength 1), for others "
+            "change in every step. Keep them for some steps (every:K), or do without the reference cache."
+        )
 
 
 def _check_sigmas(sigmas: Sequence[float]) -> None:

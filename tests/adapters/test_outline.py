@@ -114,3 +114,11 @@ def test_sides_that_do_not_meet_are_refused(tmp_path: Path) -> None:
     key = f"diffusion_model.{LAYER}.lora_B.weight".replace(".", "__")
     with pytest.raises(AdapterError, match=r"have shapes \(2, 6\) and \(5, 3\)"):
         read_outline(saved(tmp_path, **{key: torch.zeros(5, 3)}))
+
+
+def test_reference_attention(tmp_path: Path) -> None:
+    said = {"iclora.reference_attention": "one_way"}
+    assert read_outline(saved(tmp_path, said)).reference_attention == "one_way"
+    assert read_outline(saved(tmp_path, {})).reference_attention is None
+    with pytest.raises(AdapterError, match="is 'sideways'; two_way or one_way is known. Install the version"):
+        read_outline(saved(tmp_path, {"iclora.reference_attention": "sideways"}))

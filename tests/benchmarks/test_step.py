@@ -32,14 +32,30 @@ def test_every_case_has_its_row(step: Any, tmp_path: Path, capsys: pytest.Captur
     page = tmp_path / "step.md"
     assert step.main([*FEW, "--steps", "2", "--diffusers", "--markdown", str(page)]) == 0
     rows = [line.strip("| ").split(" | ") for line in page.read_text("utf-8").splitlines() if "|" in line]
-    assert rows[0][:7] == ["program", "references", "attention", "tokens", "ms", "of unmasked", "GiB"]
+    names = [
+        "program",
+        "references",
+        "attention",
+        "their keys",
+        "tokens",
+        "ms",
+        "of unmasked",
+        "GiB",
+        "kept GiB",
+    ]
+    assert rows[0] == [*names, "all steps, s", "of none"]
     references = {"none": ["1"], **dict.fromkeys(("half", "full", "two"), ["1", "0.5", "mask"])}
-    ours = [tuple(row[1:3]) for row in rows if row[0] == "iclora"]
-    assert ours == [(layout, weighting) for layout, dials in references.items() for weighting in dials]
-    theirs = [tuple(row[1:3]) for row in rows if row[0] == "diffusers"]
-    assert theirs == [case for case in ours if case[1] != "mask"]
+    ours = [tuple(row[1:4]) for row in rows if row[0] == "iclora"]
+    assert ours == [
+        (layout, weighting, keys)
+        for layout, dials in references.items()
+        for weighting in dials
+        for keys in (("computed",) if layout == "none" else ("computed", "kept"))
+    ]
+    theirs = [tuple(row[1:4]) for row in rows if row[0] == "diffusers"]
+    assert theirs == [case for case in ours if case[1] != "mask" and case[2] == "computed"]
     # 2x2x4 cells; a half-size reference has 2x1x2, a full-size one as many as the target.
-    assert {row[1]: row[3] for row in rows[2:]} == {"none": "16", "half": "20", "full": "32", "two": "24"}
+    assert {row[1]: row[4] for row in rows[2:]} == {"none": "16", "half": "20", "full": "32", "two": "24"}
     assert "references" in capsys.readouterr().out
 
 
@@ -51,6 +67,21 @@ def test_both_forwards_agree_on_what_they_are_given(step: Any) -> None:
         model = step.build(step.SIZES["micro"], None, torch.device("cpu"))
         ours, theirs = (run(0.7) for _, run in step.runs_of(model, "none", arguments))
     torch.testing.assert_close(ours[0], theirs[0], rtol=1e-4, atol=1e-5)
+
+
+def test_kept_references_are_computed_once_for_a_video(step: Any) -> None:
+    arguments = step.parsed([*FEW, "--layouts", "half"])
+    model = step.build(step.SIZES["micro"], 2, torch.device("cpu"))
+    widths: list[int] = []
+    model.transformer_blocks[0].ff.register_forward_hook(lambda *call: widths.append(call[1][0].shape[1]))
+    with torch.inference_mode():
+        kept = next(run for row, run in step.runs_of(model, "half", arguments) if row.keys == "kept")
+        assert kept.kept_bytes == 0
+        for _ in range(2):
+            step.steps(kept, 3)
+    assert widths == [20, 16, 16] * 2
+    # 4 tokens, 2 blocks, keys and values, for the video and for the audio, in float32.
+    assert kept.kept_bytes == 4 * 2 * 2 * (2 * 16 + 2 * 8) * 4
 
 
 def test_a_mask_keeps_memory_per_token_the_same(memory: Any) -> None:

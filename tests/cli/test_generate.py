@@ -79,6 +79,16 @@ def test_all_words_together(micro_model: Path, film_path: Path, tmp_path: Path) 
     assert plan["adapters"][0]["weight"] == 0.5 and plan["images"][0]["strength"] == 0.8
 
 
+def test_kept_references_are_told(micro_model: Path, film_path: Path, tmp_path: Path) -> None:
+    words = ("--control", f"canny={film_path}", "-o", tmp_path / "out.mp4", "--reference-cache")
+    result = generate(micro_model, *words, "every:4")
+    assert result.exit_code == 0, result.output
+    assert "cache     every:4: 8 tokens kept, " in result.stderr
+    assert "computed in 2 of 8 steps and kept between: an approximation" in result.stderr
+    kept = json.loads((tmp_path / "out.mp4.json").read_text())["plan"]["reference_cache"]
+    assert kept["mode"] == "every:4" and kept["num_tokens"] == 8 and kept["num_bytes"] > 0
+
+
 def test_overwrite_replaces(micro_model: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     output.write_text("mine")
@@ -225,6 +235,8 @@ def test_controls_that_cannot_be_read(micro_model: Path, tmp_path: Path, kind: s
         (("--attention-strength", "2", "--reference", "FILM"), "the attention strength is 2"),
         (("--reference", "FILM,downscale=0"), "the downscale factor is 0"),
         (("--attention-mask", "FILM"), "--attention-mask is about references, but there are none"),
+        (("--reference-cache", "often", "--reference", "FILM"), "'often' is not known: say off, exact or"),
+        (("--reference-cache", "exact", "--reference", "FILM"), "needs an adapter trained one_way"),
         (("--attention-strength", "0.5"), "--attention-strength is about references, but there are none"),
     ],
 )

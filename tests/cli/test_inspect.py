@@ -22,6 +22,7 @@ def test_the_models_own_adapter(micro_model: Path) -> None:
     assert "control canny" in lines
     assert "rank 2, 20 layers, 1664 finite values" in lines
     assert "reference 1/2 of the size (from the metadata), every 1 frame(s)" in lines
+    assert "attention two_way" in lines
     assert f"fit fits the model '{micro_model}'" in lines
     assert "attn1.to_q" not in shown
 

@@ -12,7 +12,7 @@ from iclora.errors import AdapterError, RequestError
 from iclora.pipeline import Image, Pipeline, load, load_planned, run
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import Reference, assemble, fade_in
-from tests.micro import moving_square
+from tests.micro import moving_square, save_one_way
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +127,44 @@ def test_errors_come_before_anything_is_loaded(micro_model: Path, pipe: Pipeline
         load(micro_model, adapters=["depth"])
     with pytest.raises(RequestError, match="0 frames are no clip"):
         pipe.generate("a ball", num_frames=0)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_exactly_kept_references_change_no_byte(
+    micro_model: Path, lines: iclora.Clip, tmp_path: Path, guidance: float
+) -> None:
+    adapter = save_one_way(micro_model, tmp_path / "apart.safetensors")
+    apart = load(micro_model, adapters=[adapter])
+
+    def frames(mode: str, model: Pipeline) -> np.ndarray:
+        request = Request(
+            prompt="a ball",
+            model=str(micro_model),
+            adapters=model.adapters,
+            references=(ReferenceRequest(source=Source.of(lines, "a"), attention_strength=0.7),),
+            images=(ImageRequest(label="a.png", frame=8),),
+            guidance_scale=guidance,
+            reference_cache=mode,
+        )
+        reference = Reference(clip=lines, attention_strength=0.7)
+        picture = Image(clip=moving_square(num_frames=1), frame=8)
+        return model.run(make_plan(request), references=[reference], images=[picture]).clip.frames
+
+    off = frames("off", apart)
+    assert np.array_equal(frames("exact", apart), off)
+    assert np.array_equal(frames("exact,host", apart), off)
+    assert np.array_equal(frames("every:3", apart), off)
+    two_way = load(micro_model, adapters=["canny"])
+    assert not np.array_equal(frames("off", two_way), off)
+
+
+def test_references_kept_for_some_steps(pipe: Pipeline, lines: iclora.Clip) -> None:
+    def result(mode: str, **dials: Any) -> Any:
+        return pipe.generate("a ball", references=[Reference(clip=lines, **dials)], reference_cache=mode)
+
+    off, kept = result("off").clip.frames.astype(int), result("every:4").clip.frames.astype(int)
+    assert 0 < np.abs(off - kept).mean() < 8
+    assert np.array_equal(result("every:1").clip.frames, off)
+    assert result("every:4").plan.reference_cache.mode == "every:4"
+    with pytest.raises(RequestError, match="needs an adapter trained one_way"):
+        result("exact")

@@ -20,7 +20,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from iclora.adapters.names import official_name
-from iclora.adapters.outline import LayerSize, Outline, listed, opened, read_outline, sort_keys
+from iclora.adapters.outline import (
+    REFERENCE_ATTENTIONS,
+    LayerSize,
+    Outline,
+    listed,
+    opened,
+    read_outline,
+    sort_keys,
+)
 from iclora.errors import AdapterError, OutputError
 from iclora.media.files import write_file
 
@@ -161,10 +169,9 @@ def describe(
     Raises:
         AdapterError: A factor or the kind of attention is not known.
     """
-    if reference_attention not in ("two_way", "one_way"):
-        raise AdapterError(
-            f"The reference attention '{reference_attention}' is not known: 'two_way' or 'one_way'."
-        )
+    if reference_attention not in REFERENCE_ATTENTIONS:
+        known = " or ".join(f"'{one}'" for one in REFERENCE_ATTENTIONS)
+        raise AdapterError(f"The reference attention '{reference_attention}' is not known: {known}.")
     if downscale < 1 or temporal_factor < 1:
         raise AdapterError(f"The factors {downscale} and {temporal_factor} must be whole numbers from 1 up.")
     return {

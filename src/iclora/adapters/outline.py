@@ -22,6 +22,7 @@ from iclora.errors import AdapterError
 _PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.")
 _SUFFIX = re.compile(r"\.(?:lora_(?P<peft>[AB])(?:\.[^.]+)?|lora[_.](?P<kohya>down|up))\.weight$")
 _DORA = ("dora_scale", "lora_magnitude_vector")
+REFERENCE_ATTENTIONS = ("two_way", "one_way")
 _NAME_HINT = re.compile(r"(?<![a-z])ref(0?\.\d+|1(?:\.0+)?)(?!\d)", re.IGNORECASE)
 
 
@@ -45,6 +46,8 @@ class Outline:
         downscale: How many times smaller than the target its references are.
         downscale_source: Where that number was found: ``metadata``, ``file name`` or ``default``.
         temporal_factor: How many target frames one of its reference frames stands for.
+        reference_attention: ``one_way`` where its references do not look at the target, ``two_way`` where
+            they do; None where it does not say (all adapters but ours are two-way).
     """
 
     source: str
@@ -53,6 +56,7 @@ class Outline:
     downscale: int
     downscale_source: str
     temporal_factor: int
+    reference_attention: str | None = None
 
     @property
     def rank(self) -> int:
@@ -115,6 +119,7 @@ def read_outline(path: str | Path) -> Outline:
         downscale=downscale,
         downscale_source=downscale_source,
         temporal_factor=_factor(path, metadata, "reference_temporal_scale_factor") or 1,
+        reference_attention=_reference_attention(path, metadata),
     )
 
 
@@ -221,6 +226,16 @@ def _downscale(path: Path, metadata: Mapping[str, str]) -> tuple[int, str]:
         if math.isclose(from_name, round(from_name)):
             return round(from_name), "file name"
     return 1, "default"
+
+
+def _reference_attention(path: Path, metadata: Mapping[str, str]) -> str | None:
+    said = metadata.get("iclora.reference_attention")
+    if said not in (None, *REFERENCE_ATTENTIONS):
+        raise AdapterError(
+            f"'iclora.reference_attention' of {path} is '{said}'; {' or '.join(REFERENCE_ATTENTIONS)} is "
+            "known. Install the version that trained it."
+        )
+    return said
 
 
 def _factor(path: Path, metadata: Mapping[str, str], key: str) -> int | None:

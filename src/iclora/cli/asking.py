@@ -15,6 +15,15 @@ from iclora.cli import words
 from iclora.cli.options import PlanWords
 from iclora.cli.words import ReferenceWords
 from iclora.clip import Clip
+from iclora.controls.point_tracks import (
+    TRACK_SUFFIXES,
+    Tracks,
+    check_tracks,
+    draw_tracks,
+    fit_tracks,
+    read_tracks,
+    retime_tracks,
+)
 from iclora.errors import RequestError
 from iclora.pipeline import Image, Progress, extract_control
 from iclora.plan import (
@@ -32,16 +41,16 @@ from iclora.reference import Reference
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A clip that was read, and what was said of it.
+    """A clip or a file of tracks that was read, and what was said of it.
 
     Attributes:
-        clip: At the clock of the result, to just beyond its length.
+        clip: At the clock of the result, to just beyond its length; or tracks, drawn once the plan is made.
         source: The facts of the file.
         said: The words about it.
         control: The control to extract; None where the clip is used as it is.
     """
 
-    clip: Clip
+    clip: Clip | Tracks
     source: Source
     said: ReferenceWords
     control: str | None = None
@@ -106,6 +115,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
         seed=said.seed,
         guidance_scale=said.guidance,
         isolate=said.isolate,
+        reference_cache=said.reference_cache,
     )
     return Asked(request=request, given=given, images=images)
 
@@ -126,7 +136,9 @@ def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -
     for number, (one, planned) in enumerate(zip(asked.given, plan.references, strict=True)):
         report("controls", number, len(asked.given))
         clip = one.clip
-        if one.control is not None:
+        if isinstance(clip, Tracks):
+            clip = draw_tracks(fit_tracks(retime_tracks(clip, plan.fps), plan.height, plan.width))
+        elif one.control is not None:
             clip = extract_control(one.control, clip, plan, **planned.dials)
         mask = one.said.mask or said.attention_mask
         reference = Reference(
@@ -144,9 +156,10 @@ def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -
 
 def with_sound(clip: Clip, asked: Asked) -> Clip:
     """Give a result the sound of the first clip where that was asked for; it was read only then."""
-    if not asked.given or asked.given[0].clip.audio is None:
+    first = asked.given[0].clip if asked.given else None
+    if not isinstance(first, Clip) or first.audio is None:
         return clip
-    source = media.resample(asked.given[0].clip, fps=clip.fps, num_frames=clip.num_frames)
+    source = media.resample(first, fps=clip.fps, num_frames=clip.num_frames)
     return dataclasses.replace(clip, audio=source.audio)
 
 
@@ -158,6 +171,12 @@ def _read(
     length = said.frames if said.frames is not None and said.frames > 0 else facts.recipe.num_frames
     fps = said.fps if said.fps is not None and said.fps > 0 and math.isfinite(said.fps) else None
     for control, one in wanted:
+        if control == "tracks" and one.path.suffix.lower() in TRACK_SUFFIXES:
+            if said.keep_audio and not given:
+                raise RequestError(f"{one.path} has no sound to keep; leave --keep-audio out.")
+            given.append(_read_tracks(one, said, fps or facts.recipe.fps, length))
+            fps = fps or follow_rate(facts, given[-1].source.fps)
+            continue
         rate = media.read(one.path, max_frames=1).fps
         fps = follow_rate(facts, rate) if fps is None else fps
         clip = media.read(
@@ -179,6 +198,20 @@ def _read(
     return given
 
 
+def _read_tracks(one: ReferenceWords, said: PlanWords, fps: float, num_frames: int) -> Given:
+    """Read a file of tracks; what it does not say of its canvas and its rate is as in the result."""
+    canvas = None if said.size is None else words.parse_size(said.size)
+    tracks = read_tracks(one.path, canvas=canvas, num_frames=num_frames)
+    source = Source(
+        label=one.path.name,
+        height=tracks.height,
+        width=tracks.width,
+        num_frames=tracks.num_frames,
+        fps=tracks.fps or fps,
+    )
+    return Given(clip=tracks, source=source, said=one, control="tracks")
+
+
 def _check_about_references(said: PlanWords, wanted: list[tuple[str | None, ReferenceWords]]) -> None:
     """Refuse words that would do nothing, and masks that cannot be read, before anything is loaded."""
     idle = "--attention-mask" if said.attention_mask is not None else "--attention-strength"
@@ -192,6 +225,7 @@ def _check_about_references(said: PlanWords, wanted: list[tuple[str | None, Refe
 
 
 def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
+    found = check_tracks(one.clip) if isinstance(one.clip, Tracks) else ()
     return ReferenceRequest(
         source=one.source,
         control=one.control,
@@ -199,6 +233,7 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
         masked=one.said.mask is not None or said.attention_mask is not None,
         downscale=one.said.downscale,
+        warnings=tuple((finding.text, finding.advice) for finding in found),
     )
 
 

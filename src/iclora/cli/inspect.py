@@ -44,6 +44,7 @@ def inspect(
         f"rank       {outline.rank}, {len(outline.sizes)} layers, {outline.num_parameters} finite values",
         f"reference  1/{outline.downscale} of the size (from the {outline.downscale_source}), "
         f"every {outline.temporal_factor} frame(s)",
+        f"attention  {outline.reference_attention or 'not said, so two_way'}",
     ]
     lines += [f"  {key} = {_short(value)}" for key, value in sorted(outline.metadata.items())]
     if keys:

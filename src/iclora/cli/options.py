@@ -26,7 +26,9 @@ class PlanWords:
     control: Annotated[
         list[str],
         typer.Option(
-            "--control", metavar="KIND=IN", help="Extract a control from a film and follow it: canny=IN."
+            "--control",
+            metavar="KIND=IN",
+            help="Extract a control from a film and follow it: canny=IN. Or tracks=FILE.json.",
         ),
     ] = field(default_factory=list)
     reference: Annotated[
@@ -56,6 +58,15 @@ class PlanWords:
             show_default=False,
         ),
     ] = None
+    reference_cache: Annotated[
+        str,
+        typer.Option(
+            "--reference-cache",
+            metavar="MODE",
+            help="Keep references between steps: off, exact (adapters trained one_way), every:K; "
+            "then ,host or ,fp8: kept there.",
+        ),
+    ] = "off"
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size in pixels.")] = None
     frames: Annotated[int | None, typer.Option("--frames", help="Number of frames.")] = None
     fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None

@@ -92,6 +92,11 @@ def describe_plan(plan: Plan) -> str:
             f"{' under a mask' if reference.masked else ''}"
         )
     lines += [f"image     {image.label} at frame {image.frame}" for image in plan.images]
+    kept = plan.reference_cache
+    if kept.mode != "off":
+        lines.append(
+            f"cache     {kept.mode}: {kept.num_tokens} tokens kept, {kept.num_bytes / 2**20:.3g} MiB"
+        )
     return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ from iclora.reference import (
     reference_tokens,
     target_sequence,
 )
+from iclora.transformer import CachePolicy
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done (such as `sampling`), how much of it is done, and of how much."""
@@ -148,7 +149,7 @@ class Pipeline:
     model: str
     adapters: tuple[tuple[str, float], ...] = ()
 
-    def generate(
+    def generate(  # noqa: PLR0913  the one call of the package: every dial has a default
         self,
         prompt: str,
         *,
@@ -158,6 +159,7 @@ class Pipeline:
         fps: float | None = None,
         seed: int = 0,
         isolate: bool | None = None,
+        reference_cache: str = "off",
         progress: Progress | None = None,
     ) -> Result:
         """Make a clip. Anything left out follows the first reference, or else the model.
@@ -171,6 +173,9 @@ class Pipeline:
             seed: Seed of the noise; the same seed gives the same clip on the same machine.
             isolate: Whether references are hidden from each other; None is the official rule, by which they
                 are from the first weighted one on.
+            reference_cache: Whether keys and values of references are kept between steps: `off`; `exact`,
+                for adapters trained one_way; `every:K`, an approximation that computes them every K steps.
+                With `,host` they are kept in the computer's memory, with `every:K,fp8` in 8 bits a value.
             progress: Told of encoding, sampling and decoding.
 
         Returns:
@@ -192,6 +197,8 @@ class Pipeline:
             fps=fps,
             seed=seed,
             isolate=isolate,
+            reference_cache=reference_cache,
+            dtype=self.components.transformer.dtype,
         )
         return self.run(make_plan(request), references=references, progress=progress)
 
@@ -268,7 +275,9 @@ class Pipeline:
         report("encoding", total, total)
         shape = (1, vae.config.latent_channels, *plan.grid.shape)
         clean = torch.zeros(shape, device=vae.device, dtype=self.components.transformer.dtype)
-        return assemble(target_sequence(clean, **first, **place), appended, isolate=plan.isolate)
+        target = target_sequence(clean, **first, **place)
+        num_one_way = len(references) if plan.one_way else 0
+        return assemble(target, appended, isolate=plan.isolate, num_one_way=num_one_way)
 
     def _sample(
         self, plan: Plan, prompts: list[sampling.Prompt], sequence: TokenSequence, report: Progress
@@ -276,7 +285,11 @@ class Pipeline:
         """Noise, then the steps of the schedule; the clean target tokens."""
         generator = torch.Generator(sequence.clean.device).manual_seed(plan.seed)
         noise = sampling.draw_noise(sequence, generator)
-        passes = [sampling.denoiser(self.components.transformer, prompt, sequence) for prompt in prompts]
+        policy = CachePolicy.parse(plan.reference_cache.mode)
+        passes = [
+            sampling.denoiser(self.components.transformer, prompt, sequence, reference_cache=policy)
+            for prompt in prompts
+        ]
         denoise = (
             passes[0] if len(passes) == 1 else sampling.guided(passes[0], passes[1], plan.guidance_scale)
         )

@@ -11,6 +11,7 @@ import math
 from iclora import geometry
 from iclora.geometry import LatentGrid
 from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
+from iclora.plan.keeping import keep_references, looks_one_way
 from iclora.plan.laying import Canvas, lay_reference
 from iclora.plan.values import Findings, Plan, PlannedAdapter, ReferenceRequest, Request
 
@@ -50,6 +51,8 @@ def make_plan(request: Request) -> Plan:
     ]
     _check_rest(request, facts, canvas, findings)
     _say_rest(request, facts, findings)
+    one_way = looks_one_way(adapters, findings)
+    cache = keep_references(request, facts, canvas.grid, references, findings, one_way=one_way)
     return Plan(
         model=request.model,
         model_path=str(facts.path),
@@ -62,6 +65,8 @@ def make_plan(request: Request) -> Plan:
         seed=request.seed,
         guidance_scale=request.guidance_scale,
         isolate=request.isolate,
+        one_way=one_way,
+        reference_cache=cache,
         sigmas=facts.recipe.sigmas,
         grid=canvas.grid,
         has_audio=facts.recipe.has_audio,
@@ -129,6 +134,7 @@ def _planned_adapter(
         downscale=adapter.outline.downscale,
         downscale_source=adapter.outline.downscale_source,
         temporal_factor=adapter.outline.temporal_factor,
+        reference_attention=adapter.outline.reference_attention,
         dials=adapter.dials,
     )
 

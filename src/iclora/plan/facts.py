@@ -171,6 +171,26 @@ def _misfit(facts: ModelFacts, outline: Outline) -> str:
     return adapters.misfit(transformer, outline)
 
 
+def kept_values(facts: ModelFacts) -> int:
+    """Count the values kept of one reference token: keys and values of all blocks.
+
+    Args:
+        facts: The model.
+
+    Returns:
+        Those that the video looks at and, where there is audio, those that the audio looks at.
+
+    Raises:
+        ModelError: If the model's config cannot be read.
+    """
+    with torch.device("meta"):
+        config = LTX2VideoTransformer3DModel.from_config(_config(facts.path, "transformer")).config
+    width = config.num_attention_heads * config.attention_head_dim
+    if facts.recipe.has_audio:
+        width += config.audio_num_attention_heads * config.audio_attention_head_dim
+    return int(2 * width * config.num_layers)
+
+
 def num_prompt_tokens(facts: ModelFacts, prompt: str) -> int:
     """Count the tokens of a prompt, special ones included.
 

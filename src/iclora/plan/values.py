@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
+
 from iclora.clip import Clip
 from iclora.controls import is_lines
 from iclora.errors import AdapterError, RequestError
@@ -92,6 +94,7 @@ class ReferenceRequest:
         source: The clip's facts.
         control: The control to extract from it first, such as `canny`; None: it is used as it is.
         masked: Whether an attention mask comes with it.
+        warnings: What was found about it before planning, each a text and an advice.
     """
 
     source: Source
@@ -101,6 +104,7 @@ class ReferenceRequest:
     masked: bool = False
     downscale: int | None = None
     temporal_factor: int | None = None
+    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +140,8 @@ class Request:
         guidance_scale: 1 for none.
         isolate: Whether references and later images are hidden from each other; None is the official rule, by
             which they are from the first weighted one on.
+        reference_cache: ``off``, ``exact`` or ``every:K``; see `transformer.CachePolicy.parse`.
+        dtype: What is computed in; for the bytes of the cache.
     """
 
     prompt: str
@@ -150,6 +156,8 @@ class Request:
     seed: int = 0
     guidance_scale: float = 1.0
     isolate: bool | None = None
+    reference_cache: str = "off"
+    dtype: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +173,7 @@ class PlannedAdapter:
     downscale: int
     downscale_source: str
     temporal_factor: int
+    reference_attention: str | None = None
     dials: Mapping[str, int | float] = field(default_factory=dict)
 
 
@@ -188,8 +197,26 @@ class PlannedReference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedCache:
+    """What is kept of references between steps; `off` where nothing is.
+
+    Attributes:
+        mode: In words that `transformer.CachePolicy.parse` reads.
+        num_tokens: Tokens whose keys and values are kept.
+        num_bytes: Memory they take, in all guidance passes together.
+    """
+
+    mode: str = "off"
+    num_tokens: int = 0
+    num_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that will be done, in numbers; see `Request` for what is asked."""
+    """Everything that will be done, in numbers; see `Request` for what is asked.
+
+    `one_way` says that references do not look at the target, as the adapters were trained.
+    """
 
     model: str
     model_path: str
@@ -202,6 +229,8 @@ class Plan:
     seed: int
     guidance_scale: float
     isolate: bool | None
+    one_way: bool
+    reference_cache: PlannedCache
     sigmas: tuple[float, ...]
     grid: LatentGrid
     has_audio: bool

@@ -99,6 +99,9 @@ class TokenSequence:
         weights: For each appended item its attention weights ``[b, r]``, or None for 1 everywhere.
         isolate: True: appended items never see each other; False: always; None: the official rule, by which
             items from the first weighted one on do not see other items.
+        num_one_way: Items at the end that are a stream of their own: they are looked at, but look at no token
+            before them, hear no audio, and read the prompt as at noise level 0. While clean they are the same
+            in every step.
     """
 
     clean: Float[Tensor, "b s c"]
@@ -107,15 +110,21 @@ class TokenSequence:
     lengths: tuple[int, ...]
     weights: tuple[Float[Tensor, "b _"] | None, ...] = ()
     isolate: bool | None = None
+    num_one_way: int = 0
 
     def __post_init__(self) -> None:
         assert sum(self.lengths) == self.clean.shape[1] == self.mask.shape[1] == self.positions.shape[2]
-        assert len(self.weights) == len(self.lengths) - 1
+        assert len(self.weights) == len(self.lengths) - 1 >= self.num_one_way
 
     @property
     def num_target(self) -> int:
         """Number of target tokens, the ones kept after sampling."""
         return self.lengths[0]
+
+    @property
+    def num_two_way(self) -> int:
+        """Number of tokens before the one-way items: the target and what looks back at it."""
+        return sum(self.lengths[: len(self.lengths) - self.num_one_way])
 
     def visible(self) -> tuple[Int[Tensor, " kept"], TokenSequence] | None:
         """Leave out the items whose attention weights are all 0: the target does not see them.
@@ -140,6 +149,7 @@ class TokenSequence:
             mask=self.mask[:, kept],
             lengths=(self.num_target, *(n for n, stay in zip(self.lengths[1:], seen, strict=True) if stay)),
             weights=tuple(w for w, stay in zip(self.weights, seen, strict=True) if stay),
+            num_one_way=sum(seen[len(seen) - self.num_one_way :]),
         )
 
 
@@ -274,7 +284,11 @@ def keyframe_tokens(
 
 
 def assemble(
-    target: TokenSequence, appended: Sequence[ReferenceTokens] = (), *, isolate: bool | None = None
+    target: TokenSequence,
+    appended: Sequence[ReferenceTokens] = (),
+    *,
+    isolate: bool | None = None,
+    num_one_way: int = 0,
 ) -> TokenSequence:
     """Append keyframes and references to a target.
 
@@ -282,6 +296,8 @@ def assemble(
         target: The target alone, from `target_sequence`.
         appended: Keyframes, then references, in order.
         isolate: Whether appended items are hidden from each other; None is the official rule.
+        num_one_way: How many of the last items, the references, look at nothing before them; what adapters
+            trained ``one_way`` want.
 
     Returns:
         The whole sequence.
@@ -306,6 +322,7 @@ def assemble(
         lengths=(*target.lengths, *(item.latents.shape[1] for item in appended)),
         weights=tuple(None if _all_ones(item.weights) else item.weights for item in appended),
         isolate=isolate,
+        num_one_way=num_one_way,
     )
 
 

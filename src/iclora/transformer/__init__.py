@@ -1,5 +1,6 @@
-"""The LTX-2 transformer with appended tokens in its forward; see `forward`."""
+"""The LTX-2 transformer with appended tokens in its forward; see `forward`, and `cache` for what is kept."""
 
+from iclora.transformer.cache import CachePolicy, ReferenceCache, keepable_of
 from iclora.transformer.forward import Perturbation, Stream, velocity
 
-__all__ = ["Perturbation", "Stream", "velocity"]
+__all__ = ["CachePolicy", "Perturbation", "ReferenceCache", "Stream", "keepable_of", "velocity"]

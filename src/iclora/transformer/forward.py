@@ -6,8 +6,14 @@ The modules are those of diffusers' ``LTX2VideoTransformer3DModel`` (2.0 and 2.3
     (target, appended)             │     ▲
     audio tokens ── self ── text ──┴── video ── feed-forward ──► velocity
 
+References that are a stream of their own (one-way) go through each block before the others: they look at
+nothing but themselves, and the video and the audio look at their keys and values. So nothing of them changes
+between steps while they are clean. With a `ReferenceCache`, keys and values of clean tokens at the end of the
+sequence are kept, and in most steps only the tokens before them go through the blocks.
+
 Each token has its own noise level, ``sigma * mask``: it sets the token's modulation, in the audio/video
-attention too. The plain sigma modulates the prompt, and gates what the *other* stream hears.
+attention too. The plain sigma modulates the prompt (for one-way tokens sigma 0 does, else they would change
+with each step), and gates what the *other* stream hears.
 
 Source: the design of Lightricks LTX-2, ``ltx_core``: ``model/transformer``.
 """
@@ -16,22 +22,32 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, Literal
+from functools import cache, partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from iclora.attention import PairWeights, attend, pair_weights
+from iclora.attention import one_way_groups, pair_weights
+from iclora.errors import RequestError
 from iclora.reference import TokenSequence
+from iclora.transformer.cache import ReferenceCache, keepable_of, num_moving
+from iclora.transformer.layers import (
+    Conditions,
+    Kept,
+    Kind,
+    cross_attention,
+    feed_forward,
+    heard_keys,
+    own_keys,
+    part,
+    self_attention,
+    text_attention,
+)
 from iclora.transformer.modulation import Modulation, modulate, runs_of
-
-Kind = Literal["video", "audio"]
-Rotary = tuple[Tensor, Tensor]
 
 # What a stream exchanges through, by diffusers' names: the gate on what it takes in, its angles in time.
 _EXCHANGE: dict[Kind, tuple[str, str]] = {
@@ -73,30 +89,39 @@ class Perturbation:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Conditions:
-    """Everything of one stream that stays the same through the blocks."""
+class _Part:
+    """Tokens that go through the blocks together: those of a stream, or one-way ones.
 
-    kind: Kind
-    context: Tensor
-    context_mask: Tensor | None
-    rotary: Rotary
-    modulation: Modulation
-    prompt_modulation: Modulation | None
-    pairs: PairWeights | None
-    cross_rotary: Rotary | None = None
-    cross_modulation: Modulation | None = None
-    cross_gate: Modulation | None = None
+    Attributes:
+        latents: The noisy tokens ``[b, s, c]``.
+        conditions: Their conditions.
+        embedded: Their noise levels, embedded.
+        wanted: How many of the first ones have a velocity that is wanted.
+    """
 
-    @property
-    def num_tokens(self) -> int:
-        return self.rotary[0].shape[-2]
+    latents: Tensor
+    conditions: Conditions
+    embedded: Modulation
+    wanted: int
 
-    def first(self, count: int) -> _Conditions:
-        """The conditions of the first tokens, for what treats each token alone."""
-        if count == self.num_tokens:
-            return self
-        cos, sin = (angle[..., :count, :] for angle in self.rotary)
-        return replace(self, rotary=(cos, sin), modulation=self.modulation.first(count))
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Asked:
+    """What is asked of a forward.
+
+    Attributes:
+        perturbation: What is left out.
+        clean_too: Whether the velocity of clean appended tokens is wanted.
+        cache: Where keys and values are kept; None where nothing is.
+        num_kept: Tokens at the end that are kept.
+        fresh: Whether these have to be computed; else they do not go through the blocks.
+    """
+
+    perturbation: Perturbation
+    clean_too: bool
+    cache: ReferenceCache | None = None
+    num_kept: int = 0
+    fresh: bool = True
 
 
 def velocity(
@@ -106,6 +131,7 @@ def velocity(
     *,
     perturbation: Perturbation | None = None,
     clean_too: bool = False,
+    cache: ReferenceCache | None = None,
 ) -> tuple[Float[Tensor, "b s c"], Float[Tensor, "b a c_a"] | None]:
     """Run the transformer once.
 
@@ -120,99 +146,159 @@ def velocity(
         audio: The audio stream; None skips it and all attention between the two.
         perturbation: What a guidance pass leaves out.
         clean_too: Whether to compute the velocity of clean appended tokens too, which nothing needs.
+        cache: Keeps keys and values of clean appended tokens from step to step, for one video and guidance
+            pass. None computes them anew.
 
     Returns:
         Velocity ``noise - clean`` of every video token, and of every audio token or None; differentiable.
+
+    Raises:
+        RequestError: There is a cache, but gradients or the velocity of clean tokens are wanted.
     """
-    if audio is not None:
-        return _forward(transformer, video, audio, perturbation or Perturbation(), clean_too)
-    seen = video.sequence.visible()
+    if cache is not None and (clean_too or torch.is_grad_enabled()):
+        raise RequestError(
+            "A reference cache serves sampling alone: kept references have no gradients and no velocity. "
+            "Call under torch.inference_mode() and without clean_too, or leave the cache out."
+        )
+    seen = None if audio is not None else video.sequence.visible()
+    stream = video if seen is None else replace(video, latents=video.latents[:, seen[0]], sequence=seen[1])
+    asked = _Asked(perturbation=perturbation or Perturbation(), clean_too=clean_too)
+    keepable = 0 if cache is None else keepable_of(cache.policy, stream.sequence)
+    if cache is not None and keepable:
+        asked = replace(asked, cache=cache, num_kept=keepable, fresh=cache.begin())
+    moved, moved_audio = _forward(transformer, stream, audio, asked)
     if seen is None:
-        return _forward(transformer, video, None, perturbation or Perturbation(), clean_too)
-    kept, sequence = seen
-    stream = Stream(
-        latents=video.latents[:, kept],
-        sequence=sequence,
-        sigma=video.sigma,
-        context=video.context,
-        context_mask=video.context_mask,
-    )
-    moved, _ = _forward(transformer, stream, None, perturbation or Perturbation(), clean_too)
-    return torch.zeros_like(video.latents, dtype=moved.dtype).index_copy(1, kept, moved), None
+        return moved, moved_audio
+    return torch.zeros_like(video.latents, dtype=moved.dtype).index_copy(1, seen[0], moved), None
 
 
 def _forward(
-    transformer: Any, video: Stream, audio: Stream | None, perturbation: Perturbation, clean_too: bool
+    transformer: Any, video: Stream, audio: Stream | None, asked: _Asked
 ) -> tuple[Tensor, Tensor | None]:
-    streams: dict[Kind, Stream] = {"video": video} if audio is None else {"video": video, "audio": audio}
-    with_cross = audio is not None and perturbation.cross_modal
-    conditions: dict[Kind, _Conditions] = {}
-    hidden: dict[Kind, Tensor] = {}
-    embedded: dict[Kind, Modulation] = {}
-    for kind, stream in streams.items():
-        other = streams["audio" if kind == "video" else "video"] if with_cross else None
-        hidden[kind] = _part(transformer, kind, "proj_in")(stream.latents)
-        conditions[kind], embedded[kind] = _prepare(transformer, kind, stream, other)
-    count = video.latents.shape[1] if clean_too else _num_moving(video.sequence)
-    moving = conditions
-    if count < video.latents.shape[1]:
-        moving = conditions | {"video": conditions["video"].first(count)}
-    last = len(transformer.transformer_blocks) - 1
+    parts, reference = _parts(transformer, video, audio, asked)
+    hidden, reference_hidden = _through_blocks(transformer, parts, reference, asked)
+    outputs = {kind: _head(transformer, kind, state, parts[kind]) for kind, state in hidden.items()}
+    moved = outputs["video"]
+    if reference is not None and reference_hidden is not None:
+        own = _head(transformer, "video", reference_hidden, reference)
+        moved = torch.cat([_padded(moved, video.sequence.num_two_way), own], dim=1)
+    return _padded(moved, video.latents.shape[1]), outputs.get("audio")
+
+
+def _parts(
+    transformer: Any, video: Stream, audio: Stream | None, asked: _Asked
+) -> tuple[dict[Kind, _Part], _Part | None]:
+    """Prepare the streams, and apart from them the one-way tokens that have to be computed."""
+    sequence, total = video.sequence, video.latents.shape[1]
+    moving = num_moving(sequence)
+    apart = total - sequence.num_two_way
+    lead = total - (apart or (0 if asked.fresh else asked.num_kept))
+    hears = asked.perturbation.cross_modal
+    prepare = partial(_prepare, transformer, "video", video, audio if hears else None)
+    wanted = lead if asked.clean_too else min(moving, lead)
+    parts: dict[Kind, _Part] = {"video": prepare(slice(0, lead), wanted)}
+    if audio is not None:
+        tokens = slice(0, audio.latents.shape[1])
+        other = video if hears else None
+        parts["audio"] = _prepare(transformer, "audio", audio, other, tokens, tokens.stop)
+    if not (apart and asked.fresh):
+        return parts, None
+    wanted = apart if asked.clean_too or moving > lead else 0
+    return parts, prepare(slice(lead, total), wanted, one_way=True)
+
+
+def _through_blocks(
+    transformer: Any, parts: dict[Kind, _Part], reference: _Part | None, asked: _Asked
+) -> tuple[dict[Kind, Tensor], Tensor | None]:
+    """Run all blocks; return the tokens whose velocity is wanted, those of the one-way part by themselves."""
+    hidden = {kind: part(transformer, kind, "proj_in")(its.latents) for kind, its in parts.items()}
+    conditions = {kind: its.conditions for kind, its in parts.items()}
+    wanted = conditions  # the very same where all is wanted, for compiled blocks to be the same too
+    if parts["video"].wanted < conditions["video"].num_tokens:
+        wanted = conditions | {"video": conditions["video"].first(parts["video"].wanted)}
+    state = None if reference is None else transformer.proj_in(reference.latents)
+    keeps = asked.cache if asked.fresh else None
+    num_found = 0 if keeps is None or reference is not None else asked.num_kept
+    stored, last = [], len(transformer.transformer_blocks) - 1
     for index, block in enumerate(transformer.transformer_blocks):
-        asked = moving if index == last else conditions
-        values_only = index in perturbation.values_only_blocks
-        run = _compiled_block() if block._compiled_call_impl is not None else _block
-        if transformer.gradient_checkpointing and torch.is_grad_enabled():
-            hidden = checkpoint(run, block, hidden, conditions, asked, values_only, use_reentrant=False)
-        else:
-            hidden = run(block, hidden, conditions, asked, values_only)
-    embedded["video"] = embedded["video"].first(count)
-    outputs = {kind: _head(transformer, kind, state, embedded[kind]) for kind, state in hidden.items()}
-    return F.pad(outputs["video"], (0, 0, 0, video.latents.shape[1] - count)), outputs.get("audio")
+        values_only = index in asked.perturbation.values_only_blocks
+        kept = None
+        if reference is not None:
+            run = _runner(transformer, block, _one_way_block)
+            whole = index != last or reference.wanted > 0
+            state, kept = run(block, state, reference.conditions, values_only, whole)
+        elif asked.cache is not None and not asked.fresh:
+            kept = asked.cache.load(index)
+        run = _runner(transformer, block, _block)
+        asking = wanted if index == last else conditions
+        hidden, found = run(block, hidden, conditions, asking, values_only, kept, num_found)
+        if keeps is not None:
+            stored.append(keeps.pack(found if kept is None else kept))
+    if keeps is not None:
+        keeps.fill(stored)
+    return hidden, state
 
 
-def _num_moving(sequence: TokenSequence) -> int:
-    """Count the tokens up to the last one that moves, the target at least."""
-    moving = (sequence.mask > 0).any(dim=0).nonzero()
-    return max(sequence.num_target, int(moving[-1]) + 1 if len(moving) else 0)
+def _runner(transformer: Any, block: Any, function: Any) -> Any:
+    """Return a block function as it shall be called: compiled where the block is, with checkpoints."""
+    run = _compiled_block(function) if block._compiled_call_impl is not None else function
+    if transformer.gradient_checkpointing and torch.is_grad_enabled():
+        return partial(checkpoint, run, use_reentrant=False)
+    return run
+
+
+@cache
+def _compiled_block(function: Any) -> Any:
+    """A block function compiled: what runs once ``transformer.compile_repeated_blocks()`` was called."""
+    return torch.compile(function)
 
 
 def _prepare(
-    transformer: Any, kind: Kind, stream: Stream, other: Stream | None
-) -> tuple[_Conditions, Modulation]:
-    """Compute a stream's modulation, rotary angles and context; ``other`` is the stream it exchanges with."""
+    transformer: Any,
+    kind: Kind,
+    stream: Stream,
+    other: Stream | None,
+    tokens: slice,
+    wanted: int,
+    *,
+    one_way: bool = False,
+) -> _Part:
+    """Compute modulation, rotary angles and context; ``other`` is the stream that is exchanged with."""
     config = transformer.config
     dtype = stream.latents.dtype
     scale = config.timestep_scale_multiplier
-    levels, lengths = runs_of(stream.sigma[:, None] * stream.sequence.mask)
-    modulation, embedded = modulate(_part(transformer, kind, "time_embed"), levels * scale, lengths, dtype)
+    positions = stream.sequence.positions[:, :, tokens]
+    levels, lengths = runs_of(stream.sigma[:, None] * stream.sequence.mask[:, tokens])
+    modulation, embedded = modulate(part(transformer, kind, "time_embed"), levels * scale, lengths, dtype)
     prompt = None
     if transformer.prompt_modulation and config.use_prompt_adaln_single:
-        module = _part(transformer, kind, "prompt_adaln")
-        prompt, _ = modulate(module, stream.sigma[:, None] * scale, (1,), dtype)
+        level = torch.zeros_like(stream.sigma) if one_way else stream.sigma
+        prompt, _ = modulate(part(transformer, kind, "prompt_adaln"), level[:, None] * scale, (1,), dtype)
     context = stream.context
     if config.use_prompt_embeddings:
-        context = _part(transformer, kind, "caption_projection")(context)
+        context = part(transformer, kind, "caption_projection")(context)
     cross: dict[str, Any] = {}
     if other is not None:
-        time = stream.sequence.positions[:, :1]
         shift = getattr(transformer, f"av_cross_attn_{kind}_scale_shift")
         gate, rope = _EXCHANGE[kind]
         heard = other.sigma[:, None] * config.cross_attn_timestep_scale_multiplier
-        cross["cross_rotary"] = getattr(transformer, rope)(time)
+        cross["cross_rotary"] = getattr(transformer, rope)(positions[:, :1])
         cross["cross_modulation"], _ = modulate(shift, levels * scale, lengths, dtype)
         cross["cross_gate"], _ = modulate(getattr(transformer, gate), heard, (1,), dtype)
-    conditions = _Conditions(
+    pairs = pair_weights(stream.sequence)
+    conditions = Conditions(
         kind=kind,
         context=context,
         context_mask=_key_mask(stream.context_mask),
-        rotary=_part(transformer, kind, "rope")(stream.sequence.positions),
+        rotary=part(transformer, kind, "rope")(positions),
         modulation=modulation,
         prompt_modulation=prompt,
-        pairs=pair_weights(stream.sequence),
+        pairs=pairs,
+        groups=one_way_groups(stream.sequence, pairs) if one_way else (),
         **cross,
     )
-    return conditions, embedded
+    latents = stream.latents[:, tokens]
+    return _Part(latents=latents, conditions=conditions, embedded=embedded, wanted=wanted)
 
 
 def _key_mask(mask: Tensor | None) -> Tensor | None:
@@ -223,149 +309,59 @@ def _key_mask(mask: Tensor | None) -> Tensor | None:
 def _block(
     block: Any,
     hidden: dict[Kind, Tensor],
-    conditions: dict[Kind, _Conditions],
-    asked: dict[Kind, _Conditions],
+    conditions: dict[Kind, Conditions],
+    asked: dict[Kind, Conditions],
     values_only: bool,
-) -> dict[Kind, Tensor]:
-    """One transformer block over the streams there are; computes the tokens that are asked for."""
+    kept: Kept | None = None,
+    num_found: int = 0,
+) -> tuple[dict[Kind, Tensor], Kept | None]:
+    """One transformer block over the streams there are; computes the tokens that are asked for.
+
+    With them, the keys and values of the last ``num_found`` video tokens are returned.
+    """
     states: dict[Kind, Tensor] = {}
     with_cross = conditions["video"].cross_gate is not None
+    own = heard = None
     for kind, condition in conditions.items():
         asking = condition if with_cross else asked[kind]  # the audio listens to all of the video
-        state = _self_attention(block, hidden[kind], condition, asking, values_only)
-        states[kind] = _text_attention(block, state, asking)
+        joins: dict[str, Any] = {"values_only": values_only}
+        if kind == "video":
+            joins |= {"others": None if kept is None else kept.own, "num_found": num_found}
+        state, pair = self_attention(block, hidden[kind], condition, asking, **joins)
+        states[kind] = text_attention(block, state, asking)
+        own = own if pair is None else pair
     if with_cross:
-        states = _cross_attention(block, states, conditions)
-    return {kind: _feed_forward(block, states[kind][:, : own.num_tokens], own) for kind, own in asked.items()}
+        others = None if kept is None else kept.heard
+        states, heard = cross_attention(block, states, conditions, others, num_found)
+    done = {kind: feed_forward(block, states[kind][:, : it.num_tokens], it) for kind, it in asked.items()}
+    return done, Kept(own=own, heard=heard) if num_found else None
 
 
-@cache
-def _compiled_block() -> Any:
-    """`_block` compiled: what runs once ``transformer.compile_repeated_blocks()`` was called."""
-    return torch.compile(_block)
+def _one_way_block(
+    block: Any, hidden: Tensor, condition: Conditions, values_only: bool, whole: bool
+) -> tuple[Tensor | None, Kept]:
+    """One transformer block over one-way tokens: they look at themselves and the prompt, and hear nothing.
+
+    Where the tokens themselves are not wanted (not ``whole``), only what others look at is computed.
+    """
+    with_cross = condition.cross_modulation is not None
+    if not whole and not with_cross:
+        return None, Kept(own=None if values_only else own_keys(block, hidden, condition))
+    count = condition.num_tokens
+    state, own = self_attention(block, hidden, condition, condition, values_only=values_only, num_found=count)
+    state = text_attention(block, state, condition)
+    heard = heard_keys(block, state, condition) if with_cross else None
+    return feed_forward(block, state, condition) if whole else None, Kept(own=own, heard=heard)
 
 
-def _self_attention(
-    block: Any, hidden: Tensor, condition: _Conditions, asking: _Conditions, values_only: bool
-) -> Tensor:
-    """Self-attention of the first tokens, those of ``asking``, to all."""
-    kind = condition.kind
-    shift, scale, gate = condition.modulation.parts(_part(block, kind, "scale_shift_table"), 0, 3)
-    normed = _part(block, kind, "norm1")(hidden) * (1 + scale) + shift
-    module = _part(block, kind, "attn1")
-    value = module.to_v(normed)
-    count = asking.num_tokens
-    own, hidden, gate = normed[:, :count], hidden[:, :count], gate[:, :count]
-    if values_only:
-        return hidden + _mixed_out(module, own, value[:, :count]) * gate
-    query = _rotate(module.norm_q(module.to_q(own)), asking.rotary, module, value.dtype)
-    key = _rotate(module.norm_k(module.to_k(normed)), condition.rotary, module, value.dtype)
-    mixed = attend(query, key, _heads(value, module), condition.pairs)
-    return hidden + _mixed_out(module, own, rearrange(mixed, "b k s d -> b s (k d)")) * gate
-
-
-def _text_attention(block: Any, hidden: Tensor, condition: _Conditions) -> Tensor:
-    kind, context = condition.kind, condition.context
-    normed = _part(block, kind, "norm2")(hidden)
-    gate: Tensor | float = 1.0
-    if getattr(block, f"{kind}_cross_attn_adaln"):
-        table = _part(block, kind, "scale_shift_table")
-        shift, scale, gate = condition.modulation.parts(table, 6, 9)
-        normed = normed * (1 + scale) + shift
-    if block.cross_attn_adaln:
-        table = _part(block, kind, "prompt_scale_shift_table")
-        if condition.prompt_modulation is None:
-            shift, scale = table.to(context.dtype)
-        else:
-            shift, scale = condition.prompt_modulation.parts(table)
-        context = context * (1 + scale) + shift
-    module = _part(block, kind, "attn2")
-    query = _heads(module.norm_q(module.to_q(normed)), module)
-    key = _heads(module.norm_k(module.to_k(context)), module)
-    value = _heads(module.to_v(context), module)
-    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=condition.context_mask)
-    return hidden + _mixed_out(module, normed, rearrange(mixed, "b k s d -> b s (k d)")) * gate
-
-
-def _cross_attention(
-    block: Any, hidden: dict[Kind, Tensor], conditions: dict[Kind, _Conditions]
-) -> dict[Kind, Tensor]:
-    """Let video and audio attend to each other; both look at the other as it was before."""
-    video, audio = conditions["video"], conditions["audio"]
-    normed: dict[Kind, Tensor] = {
-        "video": block.audio_to_video_norm(hidden["video"]),
-        "audio": block.video_to_audio_norm(hidden["audio"]),
-    }
-    rows, gates = {}, {}
-    for kind, condition in conditions.items():
-        table = getattr(block, f"{kind}_a2v_cross_attn_scale_shift_table")
-        assert condition.cross_modulation is not None and condition.cross_gate is not None
-        rows[kind] = condition.cross_modulation.parts(table[:4])
-        gates[kind] = condition.cross_gate.parts(table[4:])[0]
-    # Rows 0 and 1 are scale and shift for audio-to-video, rows 2 and 3 for video-to-audio.
-    towards = {kind: [normed[kind] * (1 + row[i]) + row[i + 1] for i in (0, 2)] for kind, row in rows.items()}
-    rotaries = (video.cross_rotary, audio.cross_rotary)
-    heard = _exchange(block.audio_to_video_attn, towards["video"][0], towards["audio"][0], rotaries)
-    seen = _exchange(block.video_to_audio_attn, towards["audio"][1], towards["video"][1], rotaries[::-1])
-    return {
-        "video": hidden["video"] + gates["video"] * heard,
-        "audio": hidden["audio"] + gates["audio"] * seen,
-    }
-
-
-def _exchange(module: Any, hidden: Tensor, other: Tensor, rotaries: tuple[Any, ...]) -> Tensor:
-    value = module.to_v(other)
-    query = _rotate(module.norm_q(module.to_q(hidden)), rotaries[0], module, value.dtype)
-    key = _rotate(module.norm_k(module.to_k(other)), rotaries[1], module, value.dtype)
-    mixed = F.scaled_dot_product_attention(query, key, _heads(value, module))
-    return _mixed_out(module, hidden, rearrange(mixed, "b k s d -> b s (k d)"))
-
-
-def _feed_forward(block: Any, hidden: Tensor, condition: _Conditions) -> Tensor:
-    kind = condition.kind
-    shift, scale, gate = condition.modulation.parts(_part(block, kind, "scale_shift_table"), 3, 6)
-    normed = _part(block, kind, "norm3")(hidden) * (1 + scale) + shift
-    change: Tensor = _part(block, kind, "ff")(normed) * gate
-    return hidden + change
-
-
-def _head(transformer: Any, kind: Kind, hidden: Tensor, embedded: Modulation) -> Tensor:
-    shift, scale = embedded.parts(_part(transformer, kind, "scale_shift_table"))
-    normed = _part(transformer, kind, "norm_out")(hidden) * (1 + scale) + shift
-    output: Tensor = _part(transformer, kind, "proj_out")(normed)
+def _head(transformer: Any, kind: Kind, hidden: Tensor, done: _Part) -> Tensor:
+    embedded = done.embedded.first(hidden.shape[1])
+    shift, scale = embedded.parts(part(transformer, kind, "scale_shift_table"))
+    normed = part(transformer, kind, "norm_out")(hidden) * (1 + scale) + shift
+    output: Tensor = part(transformer, kind, "proj_out")(normed)
     return output
 
 
-def _mixed_out(module: Any, hidden: Tensor, mixed: Tensor) -> Tensor:
-    """Gate the mixed values head by head, where the model has gates, and project them."""
-    if module.to_gate_logits is not None:
-        gates = 2 * torch.sigmoid(module.to_gate_logits(hidden))
-        by_head = rearrange(mixed, "b s (k d) -> b s k d", k=module.heads) * gates[..., None]
-        mixed = rearrange(by_head, "b s k d -> b s (k d)")
-    output: Tensor = module.to_out[1](module.to_out[0](mixed))
-    return output
-
-
-def _heads(projected: Tensor, module: Any) -> Tensor:
-    heads: Tensor = rearrange(projected, "b s (k d) -> b k s d", k=module.heads)
-    return heads
-
-
-def _rotate(projected: Tensor, rotary: Rotary, module: Any, dtype: torch.dtype) -> Tensor:
-    """Rotate queries or keys by their positions, in float32, and split them into heads of a dtype."""
-    cos, sin = rotary
-    if module.rope_type == "interleaved":
-        wide = projected.float()
-        turned = torch.stack([-wide[..., 1::2], wide[..., 0::2]], dim=-1).flatten(-2)
-        return _heads((wide * cos + turned * sin).to(dtype), module)
-    if cos.shape[1] != module.heads:
-        cos, sin = (rearrange(angle, "b k s d -> b s (k d)") for angle in (cos, sin))
-        cos, sin = (rearrange(angle, "b s (k d) -> b k s d", k=module.heads) for angle in (cos, sin))
-    first, second = _heads(projected, module).float().chunk(2, dim=-1)
-    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-    return turned.to(dtype)
-
-
-def _part(module: Any, kind: Kind, name: str) -> Any:
-    """Return a module of one stream: diffusers prefixes those of audio."""
-    return getattr(module, name if kind == "video" else f"audio_{name}")
+def _padded(moved: Tensor, num_tokens: int) -> Tensor:
+    """Append tokens that do not move."""
+    return F.pad(moved, (0, 0, 0, num_tokens - moved.shape[1]))

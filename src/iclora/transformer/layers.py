@@ -1,0 +1,275 @@
+"""The layers of one transformer block, each over the tokens of one stream.
+
+The modules are diffusers'. Keys and values of tokens that do not go through a block with the others, those
+of references that are a stream of their own or were kept from an earlier step, join where the video's are
+looked at: by the video itself, and by the audio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from iclora.attention import PairWeights, attend, attend_apart
+from iclora.transformer.modulation import Modulation
+
+Kind = Literal["video", "audio"]
+Rotary = tuple[Tensor, Tensor]
+KeyValue = tuple[Tensor, Tensor]
+"""Keys and values of some tokens, ``[b, k, s, d]`` each."""
+
+
+class Kept(NamedTuple):
+    """Keys and values of reference tokens in one block: what compiled blocks take and return.
+
+    Attributes:
+        own: Those the video looks at; None where the block's self-attention is left out.
+        heard: Those the audio looks at; None where it does not.
+    """
+
+    own: KeyValue | None
+    heard: KeyValue | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conditions:
+    """Everything of one stream that stays the same through the blocks."""
+
+    kind: Kind
+    context: Tensor
+    context_mask: Tensor | None
+    rotary: Rotary
+    modulation: Modulation
+    prompt_modulation: Modulation | None
+    pairs: PairWeights | None
+    groups: tuple[int, ...] = ()
+    cross_rotary: Rotary | None = None
+    cross_modulation: Modulation | None = None
+    cross_gate: Modulation | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the stream."""
+        return self.rotary[0].shape[-2]
+
+    def first(self, count: int) -> Conditions:
+        """The conditions of the first tokens, for what treats each token alone."""
+        if count == self.num_tokens:
+            return self
+        cos, sin = (angle[..., :count, :] for angle in self.rotary)
+        return replace(self, rotary=(cos, sin), modulation=self.modulation.first(count))
+
+
+def self_attention(
+    block: Any,
+    hidden: Float[Tensor, "b s d"],
+    condition: Conditions,
+    asking: Conditions,
+    *,
+    values_only: bool,
+    others: KeyValue | None = None,
+    num_found: int = 0,
+) -> tuple[Float[Tensor, "b q d"], KeyValue | None]:
+    """Self-attention of the first tokens, those of ``asking``, to all, and to others that are not here.
+
+    Args:
+        block: A block.
+        hidden: All tokens of the stream.
+        condition: Their conditions.
+        asking: The conditions of the tokens that are computed.
+        values_only: Whether each token passes its own value through instead.
+        others: Keys and values of tokens that follow those of the stream.
+        num_found: Of how many of the stream's last tokens keys and values are returned.
+
+    Returns:
+        The tokens that are computed; keys and values, None of no token or where each passes its own through.
+    """
+    module = part(block, condition.kind, "attn1")
+    normed, gate = _self_input(block, hidden, condition)
+    count = asking.num_tokens
+    own, hidden, gate = normed[:, :count], hidden[:, :count], gate[:, :count]
+    if values_only:
+        return hidden + _mixed_out(module, own, module.to_v(own)) * gate, None
+    pair = _keys_and_values(module, normed, condition.rotary)
+    query = _rotate(module.norm_q(module.to_q(own)), asking.rotary, module, pair[1].dtype)
+    if condition.groups:
+        mixed = attend_apart(query, *pair, condition.groups)
+    else:
+        mixed = attend(query, *_joined(pair, others), condition.pairs)
+    return hidden + _mixed_out(module, own, rearrange(mixed, "b k s d -> b s (k d)")) * gate, _last_of(
+        pair, num_found
+    )
+
+
+def own_keys(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> KeyValue:
+    """Keys and values of self-attention alone, for tokens that nothing else is needed of."""
+    normed, _ = _self_input(block, hidden, condition)
+    return _of_one_layout(_keys_and_values(part(block, condition.kind, "attn1"), normed, condition.rotary))
+
+
+def text_attention(
+    block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions
+) -> Float[Tensor, "b s d"]:
+    """Attention to the prompt."""
+    kind, context = condition.kind, condition.context
+    normed = part(block, kind, "norm2")(hidden)
+    gate: Tensor | float = 1.0
+    if getattr(block, f"{kind}_cross_attn_adaln"):
+        table = part(block, kind, "scale_shift_table")
+        shift, scale, gate = condition.modulation.parts(table, 6, 9)
+        normed = normed * (1 + scale) + shift
+    if block.cross_attn_adaln:
+        table = part(block, kind, "prompt_scale_shift_table")
+        if condition.prompt_modulation is None:
+            shift, scale = table.to(context.dtype)
+        else:
+            shift, scale = condition.prompt_modulation.parts(table)
+        context = context * (1 + scale) + shift
+    module = part(block, kind, "attn2")
+    query = _heads(module.norm_q(module.to_q(normed)), module)
+    key = _heads(module.norm_k(module.to_k(context)), module)
+    value = _heads(module.to_v(context), module)
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=condition.context_mask)
+    return hidden + _mixed_out(module, normed, rearrange(mixed, "b k s d -> b s (k d)")) * gate
+
+
+def cross_attention(
+    block: Any,
+    hidden: dict[Kind, Tensor],
+    conditions: dict[Kind, Conditions],
+    others: KeyValue | None = None,
+    num_found: int = 0,
+) -> tuple[dict[Kind, Tensor], KeyValue | None]:
+    """Let video and audio attend to each other; both look at the other as it was before.
+
+    Args:
+        block: A block.
+        hidden: All tokens of both streams.
+        conditions: Their conditions.
+        others: Keys and values of video tokens that are not here, which the audio looks at as well.
+        num_found: Of how many of the last video tokens keys and values are returned.
+
+    Returns:
+        The tokens, and keys and values that the audio looked at, None of no token.
+    """
+    video, audio = conditions["video"], conditions["audio"]
+    towards = {kind: _towards(block, hidden[kind], condition) for kind, condition in conditions.items()}
+    into_video, into_audio = block.audio_to_video_attn, block.video_to_audio_attn
+    pair = _keys_and_values(into_video, towards["audio"][0], audio.cross_rotary)
+    heard = _exchange(into_video, towards["video"][0], video, pair)
+    pair = _keys_and_values(into_audio, towards["video"][1], video.cross_rotary)
+    seen = _exchange(into_audio, towards["audio"][1], audio, _joined(pair, others))
+    found = _last_of(pair, num_found)
+    del pair, towards  # memory is at its peak from here on
+    return {
+        "video": hidden["video"] + _cross_gate(block, video) * heard,
+        "audio": hidden["audio"] + _cross_gate(block, audio) * seen,
+    }, found
+
+
+def heard_keys(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> KeyValue:
+    """Keys and values of video tokens that the audio looks at, for tokens that hear no audio themselves."""
+    module = block.video_to_audio_attn
+    pair = _keys_and_values(module, _towards(block, hidden, condition)[1], condition.cross_rotary)
+    return _of_one_layout(pair)
+
+
+def feed_forward(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> Float[Tensor, "b s d"]:
+    """The feed-forward layer."""
+    kind = condition.kind
+    shift, scale, gate = condition.modulation.parts(part(block, kind, "scale_shift_table"), 3, 6)
+    normed = part(block, kind, "norm3")(hidden) * (1 + scale) + shift
+    change: Tensor = part(block, kind, "ff")(normed) * gate
+    return hidden + change
+
+
+def part(module: Any, kind: Kind, name: str) -> Any:
+    """Return a module of one stream: diffusers prefixes those of audio."""
+    return getattr(module, name if kind == "video" else f"audio_{name}")
+
+
+def _self_input(block: Any, hidden: Tensor, condition: Conditions) -> tuple[Tensor, Tensor]:
+    table = part(block, condition.kind, "scale_shift_table")
+    shift, scale, gate = condition.modulation.parts(table, 0, 3)
+    return part(block, condition.kind, "norm1")(hidden) * (1 + scale) + shift, gate
+
+
+def _keys_and_values(module: Any, normed: Tensor, rotary: Rotary | None) -> KeyValue:
+    assert rotary is not None
+    value = _heads(module.to_v(normed), module)
+    return _rotate(module.norm_k(module.to_k(normed)), rotary, module, value.dtype), value
+
+
+def _last_of(pair: KeyValue, count: int) -> KeyValue | None:
+    return _of_one_layout((pair[0][:, :, -count:], pair[1][:, :, -count:])) if count else None
+
+
+def _of_one_layout(pair: KeyValue) -> KeyValue:
+    """Lay keys and values that are handed on out alike, so that blocks are compiled for one layout."""
+    return pair[0].contiguous(), pair[1].contiguous()
+
+
+def _joined(pair: KeyValue, others: KeyValue | None) -> KeyValue:
+    if others is None:
+        return pair
+    key, value = (torch.cat(sides, dim=2) for sides in zip(pair, others, strict=True))
+    return key, value
+
+
+def _towards(block: Any, hidden: Tensor, condition: Conditions) -> tuple[Tensor, Tensor]:
+    """A stream's side of audio-to-video and of video-to-audio attention."""
+    assert condition.cross_modulation is not None
+    # Rows 0 and 1 of the table are scale and shift for audio-to-video, rows 2 and 3 for video-to-audio.
+    table = getattr(block, f"{condition.kind}_a2v_cross_attn_scale_shift_table")
+    norm = block.audio_to_video_norm if condition.kind == "video" else block.video_to_audio_norm
+    normed, row = norm(hidden), condition.cross_modulation.parts(table[:4])
+    return normed * (1 + row[0]) + row[1], normed * (1 + row[2]) + row[3]
+
+
+def _cross_gate(block: Any, condition: Conditions) -> Tensor:
+    assert condition.cross_gate is not None
+    table = getattr(block, f"{condition.kind}_a2v_cross_attn_scale_shift_table")
+    return condition.cross_gate.parts(table[4:])[0]
+
+
+def _exchange(module: Any, hidden: Tensor, condition: Conditions, pair: KeyValue) -> Tensor:
+    assert condition.cross_rotary is not None
+    query = _rotate(module.norm_q(module.to_q(hidden)), condition.cross_rotary, module, pair[1].dtype)
+    mixed = F.scaled_dot_product_attention(query, *pair)
+    return _mixed_out(module, hidden, rearrange(mixed, "b k s d -> b s (k d)"))
+
+
+def _mixed_out(module: Any, hidden: Tensor, mixed: Tensor) -> Tensor:
+    """Gate the mixed values head by head, where the model has gates, and project them."""
+    if module.to_gate_logits is not None:
+        gates = 2 * torch.sigmoid(module.to_gate_logits(hidden))
+        by_head = rearrange(mixed, "b s (k d) -> b s k d", k=module.heads) * gates[..., None]
+        mixed = rearrange(by_head, "b s k d -> b s (k d)")
+    output: Tensor = module.to_out[1](module.to_out[0](mixed))
+    return output
+
+
+def _heads(projected: Tensor, module: Any) -> Tensor:
+    heads: Tensor = rearrange(projected, "b s (k d) -> b k s d", k=module.heads)
+    return heads
+
+
+def _rotate(projected: Tensor, rotary: Rotary, module: Any, dtype: torch.dtype) -> Tensor:
+    """Rotate queries or keys by their positions, in float32, and split them into heads of a dtype."""
+    cos, sin = rotary
+    if module.rope_type == "interleaved":
+        wide = projected.float()
+        turned = torch.stack([-wide[..., 1::2], wide[..., 0::2]], dim=-1).flatten(-2)
+        return _heads((wide * cos + turned * sin).to(dtype), module)
+    if cos.shape[1] != module.heads:
+        cos, sin = (rearrange(angle, "b k s d -> b s (k d)") for angle in (cos, sin))
+        cos, sin = (rearrange(angle, "b s (k d) -> b k s d", k=module.heads) for angle in (cos, sin))
+    first, second = _heads(projected, module).float().chunk(2, dim=-1)
+    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    return turned.to(dtype)
