@@ -1,0 +1,167 @@
+"""`iclora control tracks`: a file of tracks, or a video to take them from, in; a clip of trails out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iclora import controls, media
+from iclora.cli import words
+from iclora.cli.control import shaped
+from iclora.cli.present import bars, check_outputs, say, sidecar_path, steps_of, write_sidecar
+from iclora.controls.point_tracks import (
+    DEFAULT_TRACKS,
+    TRACK_SUFFIXES,
+    fit_tracks,
+    moving_most,
+    retime_tracks,
+)
+from iclora.errors import RequestError
+from iclora.media.files import check_place
+
+Report = Callable[[str, int, int | None], None]
+_SHEETS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TracksWords:
+    """The words of `iclora control tracks`."""
+
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN", help="Tracks: .json of the ComfyUI editor or ours, .npz of a tracker. Or a video."
+        ),
+    ]
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="Where to: .mp4 .webm .gif, or folder/ of PNGs.")
+    ]
+    size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT; covered, middle kept. As given if left out.")
+    ] = None
+    canvas: Annotated[
+        str | None,
+        typer.Option(help="WIDTHxHEIGHT the places are in, where the file does not say; --size if left out."),
+    ] = None
+    frames: Annotated[
+        int | None, typer.Option(help="Frames; the last is held if too short. All if left out.")
+    ] = None
+    fps: Annotated[float | None, typer.Option(help="Frames per second. As given if left out.")] = None
+    keypoints: Annotated[
+        bool, typer.Option("--keypoints", help="A bare list holds keypoints, not a place for each frame.")
+    ] = False
+    count: Annotated[
+        int | None,
+        typer.Option(help=f"Most tracks, those that move most. {DEFAULT_TRACKS} of a video, all of a file."),
+    ] = None
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the tracks too, as our .json.")
+    ] = None
+    editor_json: Annotated[
+        Path | None,
+        typer.Option("--editor-json", metavar="FILE", help="And as the .json of the ComfyUI editor."),
+    ] = None
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
+
+
+@words.words_of(TracksWords)
+def tracks(said: TracksWords) -> None:
+    """Draw tracks as trails on black, as the Motion-Track adapters follow them.
+
+    The tracks come from a file, or are taken from a video with optical flow.
+
+    Example: iclora control tracks in.mp4 -o trails.mp4 --json tracks.json
+    """
+    output = _check_outputs(said)
+    with bars() as report:
+        from_file = said.source.suffix.lower() in TRACK_SUFFIXES
+        taken = _from_file(said) if from_file else _from_video(said, report)
+        _save_tracks(taken, said)
+        trails = shaped(controls.draw_tracks(taken, progress=steps_of(report, "drawing")), None, said.frames)
+        if said.sheet is not None:
+            label = f"{taken.num_tracks} tracks of {said.source.name}"
+            sheet = media.contact_sheet([trails], labels=[label], num_columns=5, height=160)
+            media.save_image(sheet, said.sheet, overwrite=said.overwrite)
+        media.save(trails, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
+    asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
+    result = {
+        "width": trails.width,
+        "height": trails.height,
+        "num_frames": trails.num_frames,
+        "fps": trails.fps,
+        "num_tracks": taken.num_tracks,
+    }
+    # Of a video's tracks there is nothing to say: they go where it went.
+    findings = [str(finding) for finding in controls.check_tracks(taken)] if from_file else []
+    notes = {"command": "control tracks", "asked": asked, "result": result, "findings": findings}
+    write_sidecar(output, notes)
+    for finding in findings:
+        say(f"warning: {finding}")
+    say(
+        f"{output}: {taken.num_tracks} tracks, {trails.width}x{trails.height}, {trails.num_frames} frames "
+        f"at {trails.fps:.4g} per second"
+    )
+
+
+def _check_outputs(said: TracksWords) -> Path:
+    """Refuse results that could not be written, or would replace each other, before any work is done."""
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
+    beside = [path for path in (said.json, said.editor_json, said.sheet) if path is not None]
+    for path in (said.json, said.editor_json):
+        if path is not None and path.suffix.lower() != ".json":
+            raise RequestError(f"Cannot write tracks as {path}; give a name that ends in .json.")
+    if said.sheet is not None and said.sheet.suffix.lower() not in _SHEETS:
+        raise RequestError(f"Cannot write a sheet as {said.sheet}; use {', '.join(_SHEETS)}.")
+    taken = [path.resolve() for path in (said.source, output, sidecar_path(output))]
+    for path in beside:
+        if path.resolve() in taken:
+            raise RequestError(f"{path} is another result or what the tracks come from; choose another name.")
+        taken.append(path.resolve())
+        check_place(path, overwrite=said.overwrite, directory=False)
+    return output
+
+
+def _save_tracks(taken: controls.Tracks, said: TracksWords) -> None:
+    """Write the tracks where that was asked for; the editor's form first, as it cannot say everything."""
+    if said.editor_json is not None:
+        controls.save_tracks(taken, said.editor_json, editor=True, overwrite=said.overwrite)
+    if said.json is not None:
+        controls.save_tracks(taken, said.json, overwrite=said.overwrite)
+
+
+def _from_file(said: TracksWords) -> controls.Tracks:
+    """Tracks of a file, on the canvas and the clock of the result."""
+    size = None if said.size is None else words.parse_size(said.size)
+    canvas = size if said.canvas is None else words.parse_size(said.canvas, "--canvas")
+    read = controls.read_tracks(said.source, canvas=canvas, num_frames=said.frames, keypoints=said.keypoints)
+    if said.canvas is not None and (read.height, read.width) != canvas:
+        raise RequestError(
+            f"{said.source} says its canvas is {read.width}x{read.height}, --canvas says {said.canvas}; "
+            "leave --canvas out, or correct the file."
+        )
+    if said.fps is not None:
+        read = retime_tracks(read, said.fps)
+    if said.count is not None:
+        read = moving_most(read, said.count)
+    return read if size is None else fit_tracks(read, *size)
+
+
+def _from_video(said: TracksWords, report: Report) -> controls.Tracks:
+    """Tracks of what moves in a video, at the size and rate of the result."""
+    for name, value in (("--canvas", said.canvas), ("--keypoints", said.keypoints)):
+        if value:
+            raise RequestError(f"{name} is about files of tracks, and {said.source} is read as a video.")
+    size = None if said.size is None else words.parse_size(said.size)
+    clip = media.read(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading"))
+    return controls.follow_video(
+        shaped(clip, size, None),
+        num_tracks=DEFAULT_TRACKS if said.count is None else said.count,
+        progress=steps_of(report, "following"),
+    )

@@ -1,0 +1,36 @@
+"""Tracks of what moves in a clip, drawn as trails; see `point_tracks` for tracks from elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from iclora.clip import Clip
+from iclora.controls.point_tracks import DEFAULT_TRACKS, draw_tracks, find_tracks
+
+
+def tracks(
+    clip: Clip,
+    *,
+    num_tracks: int = DEFAULT_TRACKS,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Clip:
+    """Take tracks from a clip and draw them.
+
+    Args:
+        clip: The filmed clip, RGB 0..255.
+        num_tracks: How many tracks to draw at most, >= 1: those that move most and last longest.
+        progress: Called with (frames followed, frames in all).
+
+    Returns:
+        Trails on black with the clip's size, rate and sound; black where there is nothing to follow, as the
+        official node draws no tracks.
+
+    Raises:
+        RequestError: If `num_tracks` is below 1, or the clip is longer than 16 times its short side.
+    """
+    found = find_tracks(clip, num_tracks=num_tracks, progress=progress)
+    trails = np.zeros_like(clip.frames) if found is None else draw_tracks(found).frames
+    return dataclasses.replace(clip, frames=trails)
