@@ -4,14 +4,14 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-pyproject
 SOURCES := src tests $(wildcard toyworld examples benchmarks)
 
-.PHONY: env demo test check adherence bench clean
+.PHONY: env demo test check weights adherence bench clean
 
 env: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than 3.10; set PYTHON=..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,toyworld]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,toyworld,pose]'
 	touch $@
 
 demo: $(STAMP)
@@ -19,6 +19,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# Networks that some tests want, from the package index; without them those tests are skipped.
+weights: $(STAMP)
+	$(BIN)/iclora models fetch blazepose
 
 check: $(STAMP)
 	$(BIN)/ruff check $(SOURCES)

@@ -54,6 +54,18 @@ def micro_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def blazepose_weights() -> dict[str, Path]:
+    """BlazePose's real networks by name, from the user's cache; `make weights` puts them there."""
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install 'iclora[pose]'")
+    from iclora.controls.poses import weights
+
+    folder = weights.blazepose_folder()
+    if not all((folder / name).is_file() for name in weights.BLAZEPOSE):
+        pytest.skip(f"BlazePose's networks are not in {folder}: make weights")
+    return weights.find_blazepose()
+
+
+@pytest.fixture(scope="session")
 def film_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An mp4 of a moving square: 64x48, 9 frames, 16 frames per second."""
     from iclora import media

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from iclora import __version__
-from iclora.cli import control, evaluate, generate, inspect, models
+from iclora.cli import control, control_pose, control_tracks, evaluate, generate, inspect, models
 from iclora.cli.present import say
 from iclora.errors import IcloraError
 
@@ -36,6 +36,8 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+control.app.command("pose")(control_pose.pose)
+control.app.command("tracks")(control_tracks.tracks)
 app.add_typer(control.app, name="control")
 app.add_typer(models.app, name="models")
 

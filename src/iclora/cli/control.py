@@ -62,7 +62,7 @@ def canny(said: CannyWords) -> None:
         clip = media.read(
             said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading")
         )
-        clip = _shaped(clip, size, said.frames)
+        clip = shaped(clip, size, said.frames)
         lines = controls.canny(
             clip,
             low=said.low,
@@ -78,7 +78,8 @@ def canny(said: CannyWords) -> None:
     say(f"{output}: {lines.width}x{lines.height}, {lines.num_frames} frames at {lines.fps:.4g} per second")
 
 
-def _shaped(clip: Clip, size: tuple[int, int] | None, num_frames: int | None) -> Clip:
+def shaped(clip: Clip, size: tuple[int, int] | None, num_frames: int | None) -> Clip:
+    """Bring a clip to the size (height, width) and the length asked for, if any."""
     if num_frames is not None:
         clip = media.resample(clip, fps=clip.fps, num_frames=num_frames)
     return clip if size is None else media.resize(clip, *size)

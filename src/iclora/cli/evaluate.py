@@ -14,6 +14,9 @@ from iclora.cli.present import bars, say, steps_of, to_stdout
 from iclora.clip import Clip
 from iclora.errors import RequestError
 
+SCORED = ("canny",)
+"""Controls that a result can be scored by."""
+
 
 def evaluate(
     control: Annotated[str, typer.Option("--control", help="Kind of control: canny.")],
@@ -33,8 +36,8 @@ def evaluate(
 
     Example: iclora evaluate --control canny --reference edges.mp4 --video out.mp4
     """
-    if control not in controls.CONTROLS:
-        known = ", ".join(controls.CONTROLS)
+    if control not in SCORED:
+        known = ", ".join(SCORED)
         raise RequestError(f"--control {control!r} is not a control that can be scored; accepted: {known}.")
     with bars() as report:
         result = media.read(video, progress=steps_of(report, "reading"))

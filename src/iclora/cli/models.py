@@ -1,11 +1,13 @@
-"""`iclora models`: which models are here."""
+"""`iclora models`: which models are here, and what estimators of controls need."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
 from iclora.cli.present import to_stdout
-from iclora.errors import ModelError
+from iclora.errors import ModelError, RequestError
 
 app = typer.Typer(help="What models there are.\n\nExample: iclora models list", no_args_is_help=True)
 
@@ -47,3 +49,20 @@ def list_models() -> None:
     if not facts.adapters:
         lines.append("      no adapters")
     to_stdout().print("\n".join(lines), markup=False)
+
+
+@app.command("fetch")
+def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="blazepose or dwpose.")]) -> None:
+    """Fetch the networks that find poses now, rather than on first use, and say where they lie.
+
+    Example: iclora models fetch blazepose
+    """
+    from iclora.controls.poses import dwpose, weights
+
+    if name == "blazepose":
+        paths = list(weights.find_blazepose().values())
+    elif name == "dwpose":
+        paths = [dwpose.find(dwpose.DETECTOR), dwpose.find(dwpose.KEYPOINTS)]
+    else:
+        raise RequestError(f"There is nothing to fetch for {name!r}; choose blazepose or dwpose.")
+    to_stdout().print("\n".join(str(path) for path in paths), markup=False)

@@ -69,8 +69,12 @@ def words_of(options: type[Words]) -> Callable[[Callable[[Words], None]], Callab
     return decorate
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, word: str = "--size") -> tuple[int, int]:
     """Read `WxH`.
+
+    Args:
+        text: What was written.
+        word: The word it was written after.
 
     Returns:
         Height and width in pixels, both at least 1.
@@ -80,8 +84,27 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
     if match is None or 0 in (int(match[1]), int(match[2])):
-        raise RequestError(f"--size {text!r} is not a size; write WIDTHxHEIGHT in pixels, such as 256x256.")
+        raise RequestError(f"{word} {text!r} is not a size; write WIDTHxHEIGHT in pixels, such as 256x256.")
     return int(match[2]), int(match[1])
+
+
+def parse_offset(text: str, word: str) -> tuple[float, float]:
+    """Read `X,Y`.
+
+    Args:
+        text: What was written.
+        word: The word it was written after.
+
+    Returns:
+        Pixels to the right and down.
+
+    Raises:
+        RequestError: If the text is not of that form.
+    """
+    pieces = text.split(",")
+    if len(pieces) != 2 or not all(_is_number(piece) for piece in pieces):
+        raise RequestError(f"{word} {text!r} is not a way to go; write X,Y in pixels, such as 40,-10.")
+    return float(pieces[0]), float(pieces[1])
 
 
 def parse_adapter(text: str) -> tuple[str, float]:

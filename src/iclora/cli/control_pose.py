@@ -1,0 +1,209 @@
+"""`iclora control pose`: a filmed clip, or keypoints that were edited, in; skeletons on black out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iclora import controls, media
+from iclora.cli import words
+from iclora.cli.control import shaped
+from iclora.cli.present import bars, check_outputs, say, sidecar_path, steps_of, write_sidecar
+from iclora.clip import Audio
+from iclora.controls import poses
+from iclora.controls.poses import Poses
+from iclora.errors import RequestError
+from iclora.media.files import check_place
+
+Report = Callable[[str, int, int | None], None]
+_SHEETS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PoseWords:
+    """The words of `iclora control pose`."""
+
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[IN]", help="A video, a picture, or a folder of pictures.")
+    ] = None
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="Where to: .mp4 .webm .gif, or folder/ of PNGs.")
+    ]
+    size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT; covered, middle kept. As given if left out.")
+    ] = None
+    frames: Annotated[
+        int | None, typer.Option(help="Frames; the last is held if too short. All if left out.")
+    ] = None
+    fps: Annotated[float | None, typer.Option(help="Frames per second. As given if left out.")] = None
+    estimator: Annotated[
+        str, typer.Option(help="blazepose (body; no hub needed), or dwpose (body, hands and face).")
+    ] = "blazepose"
+    people: Annotated[
+        int | None, typer.Option(help="Most people, those seen longest and largest. All if left out.")
+    ] = None
+    smooth: Annotated[
+        float | None,
+        typer.Option(help="How much keypoints are steadied, 0..1. Left out: 0.5, and 0 for given ones."),
+    ] = None
+    min_score: Annotated[
+        float, typer.Option(help="Points the estimator is less sure of are not drawn, 0..1.")
+    ] = poses.MIN_SCORE
+    stick_width: Annotated[
+        int | None, typer.Option(help="Half the width of a limb, in pixels. By the size if left out.")
+    ] = None
+    hands: Annotated[bool, typer.Option("--hands/--no-hands", help="Draw hands, if there are any.")] = True
+    face: Annotated[bool, typer.Option("--face/--no-face", help="Draw face points, if any.")] = True
+    keypoints: Annotated[
+        Path | None,
+        typer.Option("--keypoints", metavar="FILE", help="Write the keypoints as OpenPose .json."),
+    ] = None
+    whole_scores: Annotated[
+        bool, typer.Option("--whole-scores", help="Write scores as 0 or 1, as ComfyUI's nodes want them.")
+    ] = False
+    from_keypoints: Annotated[
+        Path | None,
+        typer.Option("--from-keypoints", metavar="FILE", help="Draw these, OpenPose or COCO .json, instead."),
+    ] = None
+    body: Annotated[
+        Path | None,
+        typer.Option("--body", metavar="FILE", help="Give everybody the limbs of the first person there."),
+    ] = None
+    scale: Annotated[float, typer.Option(help="Draw everybody so many times larger.")] = 1.0
+    move: Annotated[str, typer.Option(metavar="X,Y", help="And so many pixels to the right, down.")] = "0,0"
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Keypoints:
+    """The keypoints on their way: as found or given, steadied, and brought to their place."""
+
+    found: Poses
+    steady: Poses
+    placed: Poses
+    sound: Audio | None
+
+
+@words.words_of(PoseWords)
+def pose(said: PoseWords) -> None:
+    """Draw the skeletons of everybody in a clip as OpenPose does, or of keypoints that were edited.
+
+    Example: iclora control pose in.mp4 -o pose.mp4 --keypoints pose.json
+    """
+    output = _check_outputs(said)
+    with bars() as report:
+        points = _keypoints(said, report)
+        _write(points, said, report)
+    result = _figures(points, said.min_score)
+    asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
+    write_sidecar(output, {"command": "control pose", "asked": asked, "result": result})
+    say(
+        f"{output}: people {result['num_people']}, seen in {result['num_frames_seen']} of "
+        f"{result['num_frames']} frames, {result['width']}x{result['height']} at {result['fps']:.4g} per "
+        f"second; flicker {result['flicker_before']:.2f}% to {result['flicker_after']:.2f}%, "
+        f"lag {result['lag_frames']:.2f} frames"
+    )
+
+
+def _check_outputs(said: PoseWords) -> Path:
+    """Refuse words that clash, and results that could not be written, before any work is done."""
+    if (said.source is None) == (said.from_keypoints is None):
+        raise RequestError("Give either a clip or --from-keypoints FILE, and not both.")
+    sources = [one for one in (said.source, said.from_keypoints, said.body) if one is not None]
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
+    if said.keypoints is not None and said.keypoints.suffix.lower() != ".json":
+        raise RequestError(f"Cannot write keypoints as {said.keypoints}; give a name that ends in .json.")
+    if said.sheet is not None and said.sheet.suffix.lower() not in _SHEETS:
+        raise RequestError(f"Cannot write a sheet as {said.sheet}; use {', '.join(_SHEETS)}.")
+    taken = [path.resolve() for path in (*sources, output, sidecar_path(output))]
+    for path in (said.keypoints, said.sheet):
+        if path is not None:
+            if path.resolve() in taken:
+                raise RequestError(f"{path} is another result or a source of it; choose another name.")
+            taken.append(path.resolve())
+            check_place(path, overwrite=said.overwrite, directory=False)
+    return output
+
+
+def _found(said: PoseWords, report: Report) -> tuple[Poses, Audio | None]:
+    """Keypoints of the clip at the size and clock of the result, and its sound."""
+    assert said.source is not None
+    size = None if said.size is None else words.parse_size(said.size)
+    clip = media.read(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading"))
+    clip = shaped(clip, size, said.frames)
+    found = controls.find_poses(
+        clip, estimator=said.estimator, max_people=said.people, progress=steps_of(report, "people")
+    )
+    return found, clip.audio
+
+
+def _given(said: PoseWords) -> tuple[Poses, None]:
+    """Keypoints of a file, brought to the size and clock of the result."""
+    assert said.from_keypoints is not None
+    height, width = (None, None) if said.size is None else words.parse_size(said.size)
+    given = controls.read_keypoints(said.from_keypoints, height=height, width=width, fps=said.fps)
+    if height is not None and width is not None:
+        given = poses.fit(given, height, width)
+    given = poses.leading(given, max_people=said.people)
+    fps = given.fps if said.fps is None else said.fps
+    num_frames = max(1, round(given.num_frames / given.fps * fps)) if said.frames is None else said.frames
+    return poses.retime(given, fps=fps, num_frames=num_frames), None
+
+
+def _keypoints(said: PoseWords, report: Report) -> Keypoints:
+    """Find or read the keypoints, steady them, retarget them as asked: another body, then another place."""
+    move = words.parse_offset(said.move, "--move")
+    given = said.from_keypoints is not None
+    found, sound = _given(said) if given else _found(said, report)
+    amount = said.smooth if said.smooth is not None else 0.0 if given else poses.SMOOTH
+    placed = steady = poses.smooth_poses(found, amount)
+    if said.body is not None:
+        body = controls.read_keypoints(said.body, height=found.height, width=found.width, fps=found.fps)
+        placed = poses.with_body(placed, body)
+    placed = poses.place(placed, scale=said.scale, move=move)
+    poses.check_somebody(placed, min_score=said.min_score)
+    return Keypoints(found=found, steady=steady, placed=placed, sound=sound)
+
+
+def _write(points: Keypoints, said: PoseWords, report: Report) -> None:
+    """Write the skeletons, and keypoints and sheet where they are asked for."""
+    drawn = controls.draw_poses(
+        points.placed,
+        stick_width=said.stick_width,
+        min_score=said.min_score,
+        hands=said.hands,
+        face=said.face,
+        progress=steps_of(report, "drawing"),
+    )
+    if said.keypoints is not None:
+        whole = said.min_score if said.whole_scores else None
+        controls.write_keypoints(points.placed, said.keypoints, whole_scores=whole, overwrite=said.overwrite)
+    if said.sheet is not None:
+        name = (said.from_keypoints or said.source or said.sheet).name
+        sheet = media.contact_sheet([drawn], labels=[f"pose of {name}"], num_columns=5, height=160)
+        media.save_image(sheet, said.sheet, overwrite=said.overwrite)
+    drawn = dataclasses.replace(drawn, audio=points.sound)
+    media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
+
+
+def _figures(points: Keypoints, min_score: float) -> dict[str, Any]:
+    """What was found, and what the smoothing did to it."""
+    placed = points.placed
+    return {
+        "width": placed.width,
+        "height": placed.height,
+        "num_frames": placed.num_frames,
+        "fps": placed.fps,
+        "num_people": placed.num_people,
+        "num_frames_seen": int(placed.seen(min_score).sum()),
+        "flicker_before": round(poses.flicker(points.found), 4),
+        "flicker_after": round(poses.flicker(points.steady), 4),
+        "lag_frames": round(poses.lag_frames(points.found, points.steady), 4),
+    }

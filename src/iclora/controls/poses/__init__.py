@@ -1,0 +1,42 @@
+"""Poses: people of a clip as keypoints, and drawn as OpenPose skeletons.
+
+```
+ Clip ─► estimator ─► follow ─► Poses ─► smooth_poses ─► fit, place, with_body ─► draw_poses ─► Clip
+                                │   ▲
+                        write_keypoints, read_keypoints (JSON, for an animator)
+```
+
+`iclora.controls.pose` is the whole way in one call.
+"""
+
+from iclora.controls.poses.drawing import MIN_SCORE, default_stick_width, draw_poses
+from iclora.controls.poses.finding import ESTIMATORS, Estimator, check_somebody, find_poses
+from iclora.controls.poses.keypoint_files import read_keypoints, write_keypoints
+from iclora.controls.poses.placing import fit, limb_lengths, place, retime, with_body
+from iclora.controls.poses.poses import Poses, follow, leading
+from iclora.controls.poses.smoothing import SMOOTH, flicker, lag_frames, one_euro, smooth_poses
+
+__all__ = [
+    "ESTIMATORS",
+    "MIN_SCORE",
+    "SMOOTH",
+    "Estimator",
+    "Poses",
+    "check_somebody",
+    "default_stick_width",
+    "draw_poses",
+    "find_poses",
+    "fit",
+    "flicker",
+    "follow",
+    "lag_frames",
+    "leading",
+    "limb_lengths",
+    "one_euro",
+    "place",
+    "read_keypoints",
+    "retime",
+    "smooth_poses",
+    "with_body",
+    "write_keypoints",
+]

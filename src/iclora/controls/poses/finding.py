@@ -1,0 +1,81 @@
+"""People found in a clip by an estimator, and followed from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from iclora.clip import Clip
+from iclora.controls.poses.blazepose import BlazePose
+from iclora.controls.poses.dwpose import DWPose
+from iclora.controls.poses.poses import Poses, follow, leading
+from iclora.errors import RequestError
+
+_MIN_FRAMES = 3
+"""Who is seen in fewer frames of a clip is taken for a mistake of the detector."""
+
+Estimator = Callable[[Iterable[UInt8[np.ndarray, "h w 3"]]], Iterator[list[Float32[np.ndarray, "130 3"]]]]
+"""Finds people in the frames of one clip (RGB 0..255, in their order): yields for each frame the points of
+each person in it, x and y in pixels and a score 0..1."""
+
+ESTIMATORS: Mapping[str, Callable[[], Estimator]] = MappingProxyType(
+    {"blazepose": BlazePose, "dwpose": DWPose}
+)
+"""Estimators by name; a call loads the weights, fetched on first use."""
+
+
+def find_poses(
+    clip: Clip,
+    *,
+    estimator: str | Estimator = "blazepose",
+    max_people: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Poses:
+    """Find everybody in a clip and follow them from frame to frame.
+
+    Args:
+        clip: The filmed clip, RGB 0..255.
+        estimator: A name in `ESTIMATORS`, or an estimator.
+        max_people: How many people to keep at most, those seen longest and largest; None: all.
+        progress: Called with (frames done, frames in all).
+
+    Returns:
+        The keypoints as found, not smoothed. Nobody may be in them.
+
+    Raises:
+        RequestError: If there is no such estimator, or the limit is below 1.
+        MissingDependencyError: If the estimator's package is not installed.
+        ModelError: If its weights cannot be fetched or read.
+    """
+    if isinstance(estimator, str) and estimator not in ESTIMATORS:
+        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
+    if max_people is not None and max_people < 1:
+        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+    find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
+    frames = []
+    for people in find(clip.frames):
+        frames.append(people)
+        if progress is not None:
+            progress(len(frames), clip.num_frames)
+    poses = Poses(points=follow(frames), height=clip.height, width=clip.width, fps=clip.fps)
+    return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
+
+
+def check_somebody(poses: Poses, *, min_score: float) -> None:
+    """Refuse poses that would draw nothing but black.
+
+    Args:
+        poses: Any poses.
+        min_score: Points of a lower score are not drawn.
+
+    Raises:
+        RequestError: If no point of anybody is sure enough in any frame.
+    """
+    if not poses.seen(min_score).any():
+        raise RequestError(
+            f"Nobody is found in any of the {poses.num_frames} frames; bring a clip in which people are "
+            "larger, lower the least score, or try another estimator."
+        )

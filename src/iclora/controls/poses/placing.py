@@ -1,0 +1,227 @@
+"""Skeletons brought elsewhere: to another picture size, another clock, another place, another body.
+
+`with_body` keeps every direction a limb has and gives it the length it has on the other body:
+
+    neck ─► shoulders, hips, nose ─► elbows, knees, eyes ─► wrists, ankles, ears
+            each point = the moved point before it + the old limb x (other length / own length)
+
+Hands go with their wrist and scale with the forearm, the face goes with the nose and scales with the head.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
+
+from iclora.controls.poses.poses import Poses
+from iclora.controls.poses.skeleton import (
+    BODY,
+    FACE,
+    LEFT_HAND,
+    LEFT_WRIST,
+    LIMBS,
+    NOSE,
+    RIGHT_HAND,
+    RIGHT_WRIST,
+)
+from iclora.errors import RequestError
+
+_MIRRORED = (
+    *((0, 1), (2, 4), (3, 5), (6, 9), (7, 10), (8, 11)),
+    *((13, 15), (14, 16)),
+)
+"""Limbs that are as long as each other on a body: shoulders, arms, trunk, legs, head."""
+_LENGTH_PERCENTILE = 80.0
+"""A limb that points at the camera looks short; its length is taken from the frames where it looks long."""
+_LEFT_FOREARM, _RIGHT_FOREARM, _NECK_TO_NOSE = 5, 3, 12
+_EXTRAS = (
+    (LEFT_HAND, LEFT_WRIST, _LEFT_FOREARM),
+    (RIGHT_HAND, RIGHT_WRIST, _RIGHT_FOREARM),
+    (FACE, NOSE, _NECK_TO_NOSE),
+)
+"""What hangs on a body point, and the limb it is scaled with."""
+
+
+def fit(
+    poses: Poses, height: int, width: int, *, how: Literal["cover", "contain", "stretch"] = "cover"
+) -> Poses:
+    """Bring keypoints to another picture size, as `media.resize` brings the frames.
+
+    Args:
+        poses: Any poses.
+        height: Height of the new picture in pixels, at least 1.
+        width: Its width in pixels, at least 1.
+        how: `cover`: the middle of the old picture fills the new one; `contain`: all of the old one is kept;
+            `stretch`: the aspect ratio changes.
+
+    Returns:
+        The poses on the new picture; points that fall outside stay.
+
+    Raises:
+        RequestError: If a size is below 1 or the way is unknown.
+    """
+    if height < 1 or width < 1:
+        raise RequestError(f"Keypoints cannot be fitted to {width}x{height} pixels; both must be at least 1.")
+    scales = np.array([width / poses.width, height / poses.height])
+    if how in ("cover", "contain"):
+        scales[:] = scales.max() if how == "cover" else scales.min()
+    elif how != "stretch":
+        raise RequestError(f"Unknown fit {how!r}; choose cover, contain or stretch.")
+    shift = (np.array([width, height]) - scales * [poses.width, poses.height]) / 2
+    return replace(_moved(poses, scales, shift), height=height, width=width)
+
+
+def place(
+    poses: Poses, *, scale: float = 1.0, move: tuple[float, float] = (0.0, 0.0), person: int | None = None
+) -> Poses:
+    """Make people larger or smaller where they stand, and move them.
+
+    Args:
+        poses: Any poses.
+        scale: How many times larger, above 0. What stays is, for each person and the whole clip, the middle
+            of the lower edge of the box around all their points: the ground they stand on.
+        move: Pixels to the right and down.
+        person: Who; None: everybody.
+
+    Returns:
+        The poses with those people placed.
+
+    Raises:
+        RequestError: If the scale is not above 0, a number is not finite, or there is no such person.
+    """
+    if not (0 < scale < math.inf and all(math.isfinite(one) for one in move)):
+        raise RequestError(
+            f"Cannot scale by {scale} and move by {move}; give a scale above 0 and two numbers."
+        )
+    if person is not None and not 0 <= person < poses.num_people:
+        raise RequestError(f"There is no person {person}; there are {poses.num_people}, counted from 0.")
+    points = poses.points.copy()
+    for number in range(poses.num_people) if person is None else (person,):
+        own = points[:, number]
+        there = own[..., 2] > 0
+        if there.any():
+            low, high = own[there][:, :2].min(axis=0), own[there][:, :2].max(axis=0)
+            ground = np.array([(low[0] + high[0]) / 2, high[1]])
+            own[there, :2] = (own[there, :2] - ground) * scale + ground + np.asarray(move)
+    return replace(poses, points=points)
+
+
+def retime(poses: Poses, *, fps: float, num_frames: int) -> Poses:
+    """Put keypoints on another clock, as `media.resample` puts frames: each frame takes the nearest old one.
+
+    Args:
+        poses: Any poses.
+        fps: Frames per second afterwards, above 0.
+        num_frames: Frames afterwards, at least 1; the last is held if there are too few.
+
+    Returns:
+        The poses on that clock.
+
+    Raises:
+        RequestError: If the rate or the count is not above 0.
+    """
+    if not (0 < fps < math.inf and num_frames >= 1):
+        raise RequestError(f"Keypoints cannot be {num_frames} frames at {fps} a second; give both above 0.")
+    nearest = np.floor(np.arange(num_frames) * (poses.fps / fps) + 0.5 + 1e-9).astype(np.int64)
+    return replace(poses, points=poses.points[np.minimum(nearest, poses.num_frames - 1)], fps=float(fps))
+
+
+def limb_lengths(poses: Poses, person: int) -> Float32[np.ndarray, " 17"]:
+    """Measure a body: how long its limbs are.
+
+    Args:
+        poses: Poses in which the person is seen.
+        person: Who.
+
+    Returns:
+        Pixels for each of `LIMBS`, alike on the left and the right; 0 where a limb is never seen.
+    """
+    body = poses.body[:, person]
+    lengths = np.zeros(len(LIMBS), np.float32)
+    for number, (start, end) in enumerate(LIMBS):
+        there = (body[:, start, 2] > 0) & (body[:, end, 2] > 0)
+        if there.any():
+            seen = np.linalg.norm(body[there, end, :2] - body[there, start, :2], axis=-1)
+            lengths[number] = np.percentile(seen, _LENGTH_PERCENTILE)
+    for left, right in _MIRRORED:
+        lengths[[left, right]] = lengths[[left, right]].max()
+    return lengths
+
+
+def with_body(poses: Poses, other: Poses, *, person: int | None = None, other_person: int = 0) -> Poses:
+    """Give people the limbs of another body and let them move as before.
+
+    Args:
+        poses: The motion.
+        other: Poses that show the other body, one frame or many.
+        person: Whose limbs change; None: everybody's.
+        other_person: Whose limbs they get.
+
+    Returns:
+        The poses; each person's neck moves as before, and the person is set as a whole so that their lowest
+        point, taken over the clip, is where it was. A limb that either body does not show is scaled as the
+        others are on the whole.
+
+    Raises:
+        RequestError: If there is no such person, or the two bodies share no limb.
+    """
+    for owner, number in ((poses, person), (other, other_person)):
+        if number is not None and not 0 <= number < owner.num_people:
+            raise RequestError(f"There is no person {number}; there are {owner.num_people}, counted from 0.")
+    wanted = limb_lengths(other, other_person)
+    points = poses.points.copy()
+    for number in range(poses.num_people) if person is None else (person,):
+        ratios = _ratios(limb_lengths(poses, number), wanted)
+        changed = _rebuilt(points[:, number], ratios)
+        there = changed[..., 2] > 0
+        if there.any():
+            fallen = changed[..., 1][there].max() - points[:, number, :, 1][there].max()
+            changed[..., 1] = np.where(there, changed[..., 1] - fallen, changed[..., 1])
+        points[:, number] = changed
+    return replace(poses, points=points)
+
+
+def _ratios(
+    own: Float32[np.ndarray, " 17"], wanted: Float32[np.ndarray, " 17"]
+) -> Float32[np.ndarray, " 17"]:
+    """How many times longer each limb becomes."""
+    shared = (own > 0) & (wanted > 0)
+    if not shared.any():
+        raise RequestError(
+            "The two bodies share no limb that both show; choose a frame that shows more of them."
+        )
+    whole = wanted[shared].sum() / own[shared].sum()
+    return np.asarray(np.where(shared, wanted / np.where(shared, own, 1), whole), dtype=np.float32)
+
+
+def _rebuilt(
+    points: Float32[np.ndarray, "f 130 3"], ratios: Float32[np.ndarray, " 17"]
+) -> Float32[np.ndarray, "f 130 3"]:
+    """One person rebuilt from the neck outwards, each limb in its old direction."""
+    there = points[..., 2:] > 0
+    # From where and to where each body point moved; a missing one stands at the last one before it.
+    old, new, known = points[:, BODY, :2].copy(), points[:, BODY, :2].copy(), there[:, BODY].copy()
+    for (start, end), ratio in zip(LIMBS, ratios, strict=True):
+        moved = new[:, start] + (old[:, end] - old[:, start]) * ratio
+        moved = np.where(known[:, start], moved, old[:, end])
+        new[:, end] = np.where(there[:, end], moved, new[:, start])
+        old[:, end] = np.where(there[:, end], old[:, end], old[:, start])
+        known[:, end] |= known[:, start]
+    changed = points.copy()
+    changed[:, BODY, :2] = np.where(there[:, BODY], new, 0)
+    for part, root, limb in _EXTRAS:
+        moved = new[:, None, root] + (points[:, part, :2] - old[:, None, root]) * ratios[limb]
+        kept = there[:, part] & known[:, None, root]
+        changed[:, part, :2] = np.where(kept, moved, points[:, part, :2])
+    return np.asarray(changed)
+
+
+def _moved(poses: Poses, scales: np.ndarray, shift: np.ndarray) -> Poses:
+    points = poses.points.copy()
+    there = points[..., 2] > 0
+    points[there, :2] = points[there, :2] * scales + shift
+    return replace(poses, points=points)

@@ -1,0 +1,139 @@
+"""cli: control pose, and the pose control in generate."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from iclora import controls, media
+from iclora.cli import app
+from iclora.controls.poses import Poses, finding
+from tests.controls.poses.people import person
+
+
+@pytest.fixture(autouse=True)
+def _estimators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins that see somebody who walks through every picture, or nobody."""
+
+    def somebody(frames: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        for number, frame in enumerate(frames):
+            yield [person(number, scale=frame.shape[0] / 130)]
+
+    def nobody(frames: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        for _ in frames:
+            yield []
+
+    known = {"blazepose": lambda: somebody, "dwpose": lambda: nobody}
+    monkeypatch.setattr(finding, "ESTIMATORS", known)
+
+
+def run(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["control", "pose", *(str(word) for word in words)])
+    return result.exit_code, result.stderr
+
+
+def edited(path: Path, poses: Poses) -> Path:
+    return controls.write_keypoints(poses, path)
+
+
+def test_skeletons_of_a_film_as_pictures(film_path: Path, tmp_path: Path) -> None:
+    words = (
+        "--smooth",
+        "0",
+        "--stick-width",
+        "2",
+        "--keypoints",
+        tmp_path / "a.json",
+        "--sheet",
+        tmp_path / "s.png",
+    )
+    code, said = run(film_path, "-o", f"{tmp_path}/pose/", *words)
+    assert code == 0 and "people 1, seen in 9 of 9 frames, 64x48 at 16 per second" in said
+    drawn = media.read(tmp_path / "pose", fps=16.0)
+    found = controls.read_keypoints(tmp_path / "a.json")
+    assert found.fps == 16.0 and found.body[3, 0, 0, 0] == pytest.approx(50 * 48 / 130 + 3, abs=1e-3)
+    assert np.array_equal(drawn.frames, controls.draw_poses(found, stick_width=2).frames)
+    notes = json.loads((tmp_path / "pose.json").read_text())
+    assert notes["result"]["num_frames_seen"] == 9 and notes["asked"]["estimator"] == "blazepose"
+    assert media.read(tmp_path / "s.png").frames.any()
+
+
+def test_size_frames_and_rate(film_path: Path, tmp_path: Path) -> None:
+    code, _ = run(film_path, "-o", tmp_path / "a.mp4", "--size", "32x64", "--frames", "12", "--fps", "8")
+    assert code == 0
+    made = media.read(tmp_path / "a.mp4")
+    assert made.frames.shape == (12, 64, 32, 3) and made.fps == 8.0
+
+
+def test_edited_keypoints_are_drawn_as_they_are(tmp_path: Path) -> None:
+    points = np.stack([person(step)[None] for step in (0, 40, 0, 40)])
+    poses = Poses(points=points, height=130, width=200, fps=8.0)
+    file = edited(tmp_path / "in.json", poses)
+    assert run("--from-keypoints", file, "-o", f"{tmp_path}/out/")[0] == 0
+    assert np.array_equal(media.read(tmp_path / "out").frames, controls.draw_poses(poses).frames)
+
+
+def test_edited_keypoints_at_another_size_and_clock(tmp_path: Path) -> None:
+    poses = Poses(points=np.stack([person()[None]] * 4), height=130, width=200, fps=8.0)
+    file = edited(tmp_path / "in.json", poses)
+    words = ("--size", "100x66", "--fps", "16", "--keypoints", tmp_path / "out.json")
+    assert run("--from-keypoints", file, "-o", tmp_path / "out.mp4", *words)[0] == 0
+    made = media.read(tmp_path / "out.mp4")
+    assert made.frames.shape == (8, 66, 100, 3) and made.fps == 16.0
+    assert controls.read_keypoints(tmp_path / "out.json").body[0, 0, 0, 0] == pytest.approx(
+        50 * 66 / 130 - 0.77, abs=0.01
+    )
+
+
+def test_retargeting(tmp_path: Path) -> None:
+    small = Poses(points=person()[None, None], height=130, width=200, fps=8.0)
+    large = Poses(points=person(scale=2.0)[None, None], height=260, width=400, fps=8.0)
+    file, body = edited(tmp_path / "in.json", small), edited(tmp_path / "body.json", large)
+    words = ("--body", body, "--scale", "0.5", "--move", "-7,-3", "--keypoints", tmp_path / "out.json")
+    assert run("--from-keypoints", file, "-o", tmp_path / "out.png", *words)[0] == 0
+    back = controls.read_keypoints(tmp_path / "out.json").body[0, 0]
+    assert np.allclose(back[:, :2], person()[:18, :2] + (-7, -3), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("none.mp4", "-o", "OUT/a.mp4"), "There is no file none.mp4"),
+        (("-o", "OUT/a.mp4"), "Give either a clip or --from-keypoints FILE"),
+        (("FILM", "--from-keypoints", "a.json", "-o", "OUT/a.mp4"), "and not both"),
+        (("--from-keypoints", "a.json", "-o", "OUT/a.mp4"), "There is no file a.json"),
+        (("FILM", "-o", "OUT/a.mp4", "--estimator", "other"), "There is no estimator 'other'"),
+        (("FILM", "-o", "OUT/a.mp4", "--estimator", "dwpose"), "Nobody is found in any of the 9 frames"),
+        (("FILM", "-o", "OUT/a.mp4", "--min-score", "0.95"), "Nobody is found"),
+        (("FILM", "-o", "OUT/a.mp4", "--smooth", "3"), "The smoothing is 3.0"),
+        (("FILM", "-o", "OUT/a.mp4", "--stick-width", "0"), "The stick width is 0 pixels"),
+        (("FILM", "-o", "OUT/a.mp4", "--people", "0"), "Cannot keep 0 people"),
+        (("FILM", "-o", "OUT/a.mp4", "--move", "5"), "--move '5' is not a way to go"),
+        (("FILM", "-o", "OUT/a.mp4", "--scale", "0"), "Cannot scale by 0.0"),
+        (("FILM", "-o", "OUT/a.mp4", "--keypoints", "OUT/a.txt"), "give a name that ends in .json"),
+        (("FILM", "-o", "OUT/a.mp4", "--keypoints", "OUT/a.mp4.json"), "is another result or a source"),
+        (("FILM", "-o", "OUT/a.mp4", "--sheet", "OUT/a.tif"), "Cannot write a sheet as"),
+    ],
+)
+def test_bad_input_is_one_line(film_path: Path, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    code, said = run(*(word.replace("FILM", str(film_path)).replace("OUT", str(tmp_path)) for word in words))
+    assert code == 1
+    last = said.splitlines()[-1]
+    assert last.startswith("iclora: ") and message in last
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_generate_follows_a_pose(micro_model: Path, film_path: Path, tmp_path: Path) -> None:
+    words = ["generate", "--model", str(micro_model), "-p", "a", "--control", f"pose={film_path}"]
+    done = CliRunner().invoke(app, [*words, "--adapter", "canny", "-o", str(tmp_path / "out.mp4")])
+    assert done.exit_code == 0, done.output
+    assert "the control is pose, but the adapter follows canny" in done.stderr
+    assert json.loads((tmp_path / "out.mp4.json").read_text())["plan"]["references"][0]["control"] == "pose"
+
+
+def test_fetching_something_unknown() -> None:
+    done = CliRunner().invoke(app, ["models", "fetch", "openpose"])
+    assert done.exit_code == 1 and "There is nothing to fetch for 'openpose'" in done.stderr

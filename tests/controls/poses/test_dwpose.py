@@ -1,0 +1,102 @@
+"""controls.poses.dwpose: what goes into a made-up rtmlib and comes out; what fails is said in one line."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import huggingface_hub.errors
+import numpy as np
+import pytest
+
+from iclora.controls.poses import dwpose
+from iclora.errors import MissingDependencyError, ModelError
+
+
+class Broken(Exception):
+    """What onnxruntime raises; like its own, no RuntimeError."""
+
+
+class Detector:
+    """Sees one box in a frame that is blue where OpenCV has blue."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        self.options = options
+        if Path(path).read_bytes() == b"broken":
+            raise Broken("no\nnetwork")
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        return np.array([[0.0, 0, 9, 9]]) if picture[0, 0, 0] == 255 else np.zeros((0, 4))
+
+
+class Keypoints(Detector):
+    def __call__(self, picture: np.ndarray, bboxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
+        places = np.tile(np.arange(133.0)[:, None], (len(bboxes), 1, 2))
+        return places, np.full((len(bboxes), 133), 1.25)
+
+
+@pytest.fixture
+def rtmlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A made-up rtmlib and onnxruntime, and networks put into the cache by hand."""
+    made_up = ModuleType("rtmlib")
+    made_up.YOLOX, made_up.RTMPose = Detector, Keypoints  # type: ignore[attr-defined]
+    state = SimpleNamespace(Fail=Broken, InvalidGraph=Broken, InvalidProtobuf=Broken, NoSuchFile=Broken)
+    modules: dict[str, Any] = {"rtmlib": made_up, "onnxruntime": ModuleType("onnxruntime")}
+    modules["onnxruntime.capi"] = SimpleNamespace(onnxruntime_pybind11_state=state)
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setenv("ICLORA_CACHE", str(tmp_path))
+    (tmp_path / "dwpose").mkdir()
+    for name in (dwpose.DETECTOR, dwpose.KEYPOINTS):
+        (tmp_path / "dwpose" / name).write_bytes(b"network")
+    return tmp_path / "dwpose"
+
+
+@pytest.mark.usefixtures("rtmlib")
+def test_people_of_each_frame() -> None:
+    blue, black = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)
+    blue[..., 2] = 255
+    with_somebody, empty = list(dwpose.DWPose()([blue, black]))
+    assert empty == [] and len(with_somebody) == 1
+    person = with_somebody[0]
+    assert person.shape == (130, 3) and (person[:, 2] == 1).all()
+    assert person[[0, 1, 5, 2, 14, 10], 0].tolist() == [0, 5.5, 5, 6, 2, 16]
+    assert person[[60, 127, 128, 129], 0].tolist() == [23, 90, 2, 1]
+    assert person[[18, 38, 39, 59], 0].tolist() == [91, 111, 112, 132]
+
+
+def test_networks_that_cannot_be_read(rtmlib: Path) -> None:
+    (rtmlib / dwpose.KEYPOINTS).write_bytes(b"broken")
+    with pytest.raises(ModelError, match=r"cannot be read as a network \(no network\); delete it"):
+        dwpose.DWPose()
+
+
+def unreachable(*_: object) -> str:
+    raise huggingface_hub.errors.LocalEntryNotFoundError("no connection")
+
+
+def offline(*_: object) -> str:
+    raise huggingface_hub.errors.OfflineModeIsEnabled("offline")
+
+
+@pytest.mark.parametrize("failing", [unreachable, offline])
+def test_an_unreachable_hub_is_one_line_that_says_what_to_do(
+    rtmlib: Path, monkeypatch: pytest.MonkeyPatch, failing: Callable[..., str]
+) -> None:
+    (rtmlib / dwpose.DETECTOR).unlink()
+    monkeypatch.setattr(dwpose, "hf_hub_download", failing)
+    with pytest.raises(ModelError) as caught:
+        dwpose.DWPose()
+    message = str(caught.value)
+    assert (
+        "Download yolox_l.onnx and dw-ll_ucoco_384.onnx from the Hugging Face repository yzd-v/DWPose"
+        in message
+    )
+    assert f"put them into {rtmlib}" in message and "\n" not in message
+
+
+def test_a_missing_package_names_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rtmlib", None)
+    with pytest.raises(MissingDependencyError, match="pip install --no-deps rtmlib"):
+        dwpose.DWPose()

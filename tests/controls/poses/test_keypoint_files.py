@@ -1,0 +1,185 @@
+"""controls.poses.keypoint_files: OpenPose and COCO JSON in, OpenPose JSON out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iclora.controls.poses import Poses, read_keypoints, write_keypoints
+from iclora.errors import InputError, OutputError, RequestError
+from tests.controls.poses.people import person, poses_of
+
+
+def written(content: Any, folder: Path, name: str = "in.json") -> Path:
+    path = folder / name
+    path.write_text(json.dumps(content))
+    return path
+
+
+def record(*bodies: list[float], **more: Any) -> dict[str, Any]:
+    """An OpenPose record of one frame."""
+    head = {"canvas_width": 200, "canvas_height": 130, "fps": 24}
+    return {**head, "people": [{"pose_keypoints_2d": body} for body in bodies], **more}
+
+
+def flat(num_points: int, *, first: tuple[float, float, float] = (10, 20, 0.5)) -> list[float]:
+    return [*first, *[0.0] * (3 * num_points - 3)]
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    there, gone = person(0.1234), np.zeros((130, 3), np.float32)
+    hand = person(80)
+    hand[18:39] = (5.5, 6.25, 0.75)
+    poses = poses_of([there, gone], [there, hand], fps=29.97)
+    path = write_keypoints(poses, tmp_path / "a.json")
+    back = read_keypoints(path)
+    assert np.allclose(back.points, poses.points, atol=6e-4)
+    assert (back.height, back.width, back.fps) == (130, 200, 29.97)
+    frames = json.loads(path.read_text())
+    assert [len(frame["people"]) for frame in frames] == [1, 2]
+    assert frames[1]["people"][1]["person_id"] == [1]
+    assert frames[0]["people"][0]["hand_left_keypoints_2d"] == []
+    assert len(path.read_text().splitlines()) == 2 + len(frames)
+
+
+def test_the_places_of_people_survive(tmp_path: Path) -> None:
+    """Two who change places, which nobody could guess from where they are."""
+    poses = poses_of([person(0), person(100)], [person(100), person(0)])
+    back = read_keypoints(write_keypoints(poses, tmp_path / "a.json"))
+    assert np.allclose(back.points, poses.points, atol=6e-4)
+
+
+def test_whole_scores_for_comfyui(tmp_path: Path) -> None:
+    sure, unsure = person(), person(100)
+    unsure[4, 2] = 0.1
+    path = write_keypoints(poses_of([sure, unsure]), tmp_path / "a.json", whole_scores=0.3)
+    people = json.loads(path.read_text())[0]["people"]
+    assert set(people[0]["pose_keypoints_2d"][2::3]) == {1.0}
+    assert people[1]["pose_keypoints_2d"][12:15] == [0.0, 0.0, 0.0]
+
+
+def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    poses = poses_of([person()])
+    write_keypoints(poses, tmp_path / "a.json")
+    with pytest.raises(OutputError, match="exists"):
+        write_keypoints(poses, tmp_path / "a.json")
+    write_keypoints(poses, tmp_path / "a.json", overwrite=True)
+
+
+def test_the_25_point_body(tmp_path: Path) -> None:
+    """Its point 8 is the middle of the hips, 9 the right hip, 15 the right eye, 18 the left ear."""
+    numbers = [float(value) for index in range(25) for value in (index + 2, index + 3, 1)]
+    body = read_keypoints(written(record(numbers), tmp_path)).body[0, 0]
+    assert body[[0, 7, 8, 14, 17], 0].tolist() == [2, 9, 11, 17, 20]
+
+
+def test_a_record_alone_a_list_frames_and_a_folder(tmp_path: Path) -> None:
+    one = record(flat(18))
+    (tmp_path / "many").mkdir()
+    for number in (1, 0):
+        body = person(number)[:18].reshape(-1).tolist()
+        written(record(body), tmp_path / "many", f"a_{number:012}_keypoints.json")
+    assert read_keypoints(written(one, tmp_path)).num_frames == 1
+    assert read_keypoints(written([one] * 3, tmp_path)).num_frames == 3
+    assert read_keypoints(written({"fps": 12, "frames": [{"people": []}, one]}, tmp_path)).fps == 12
+    assert read_keypoints(tmp_path / "many").body[:, 0, 0, 0].tolist() == [50, 51]
+
+
+def test_shares_of_the_picture_become_pixels(tmp_path: Path) -> None:
+    poses = read_keypoints(written(record(flat(18, first=(0.25, 0.5, 1))), tmp_path))
+    assert poses.body[0, 0, 0].tolist() == [50, 65, 1]
+
+
+def test_null_parts_and_a_face_of_68_points(tmp_path: Path) -> None:
+    content = record()
+    content["people"] = [{"face_keypoints_2d": flat(68), "pose_keypoints_2d": None}]
+    poses = read_keypoints(written(content, tmp_path))
+    assert poses.face[0, 0, 0].tolist() == [10, 20, 0.5] and not poses.body.any()
+
+
+def test_coco_annotations(tmp_path: Path) -> None:
+    keypoints = [0.0] * 51
+    keypoints[15:21] = [60, 30, 2, 40, 30, 1]  # left and right shoulder
+    content = {
+        "images": [{"id": 7, "width": 200, "height": 130}, {"id": 3, "width": 200, "height": 130}],
+        "annotations": [{"image_id": 7, "keypoints": keypoints, "category_id": 1}],
+    }
+    poses = read_keypoints(written(content, tmp_path), fps=10.0)
+    assert (poses.num_frames, poses.width, poses.fps) == (2, 200, 10.0)
+    assert not poses.points[0].any()
+    assert poses.body[1, 0, [1, 2, 5]].tolist() == [[50, 30, 1], [40, 30, 1], [60, 30, 1]]
+
+
+def test_coco_results(tmp_path: Path) -> None:
+    content = [{"image_id": 1, "keypoints": [10, 20, 0.25, *[0.0] * 48], "score": 0.9, "category_id": 1}]
+    poses = read_keypoints(written(content, tmp_path), height=130, width=200)
+    assert poses.body[0, 0, 0].tolist() == [10, 20, 0.25]
+
+
+def test_what_the_file_does_not_say_is_asked_for(tmp_path: Path) -> None:
+    bare = {"people": [{"pose_keypoints_2d": flat(18)}]}
+    with pytest.raises(RequestError, match=r"how large the picture is; give the size \(--size WxH\)"):
+        read_keypoints(written(bare, tmp_path))
+    with pytest.raises(RequestError, match=r"does not say its frame rate; give it \(--fps N\)"):
+        read_keypoints(written([bare, bare], tmp_path), height=130, width=200)
+    assert read_keypoints(written(bare, tmp_path), height=130, width=200).num_frames == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "expected a record with 'people'"),
+        ({"tracks": []}, "expected a record with 'people'"),
+        (3, "expected a record with 'people'"),
+        (record([1.0, 2.0]), "'pose_keypoints_2d' must be a list of x, y, score after one another"),
+        (record([1.0, 2.0, 1.0]), "'pose_keypoints_2d' has 1 points, but 18 are expected"),
+        (record(["a"] * 54), "could not convert"),
+        (record(flat(18, first=(1, float("nan"), 1))), "holds numbers that are not finite"),
+        (record(flat(18, first=(1e9, 0, 1))), "lies 1e\\+09 pixels from the corner"),
+        (record(flat(18, first=(5, 5, 7))), "scores go from 0 to 7"),
+        (record(canvas_width=-3), "'canvas_width' is -3, but must be above 0"),
+        ([{"keypoints": [1, 2, 3]}], "it lacks 'image_id'"),
+        ([{"keypoints": [1, 2, 3], "image_id": 1}], "'keypoints' has 1 points, but COCO has 17"),
+        ({"annotations": []}, "it has no images"),
+    ],
+)
+def test_what_is_no_keypoints_is_named(content: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_keypoints(written(content, tmp_path), height=130, width=200, fps=1.0)
+    assert "in.json" in str(caught.value)
+
+
+def test_no_file_no_json_and_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There is no file"):
+        read_keypoints(tmp_path / "none.json")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        read_keypoints(tmp_path / "a.json")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no \.json files"):
+        read_keypoints(tmp_path / "empty")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=True) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["people", "pose_keypoints_2d", "frames", "annotations", "fps"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_whatever_json_is_read_or_refused_in_our_words(tmp_path_factory: Any, content: Any) -> None:
+    path = written(content, tmp_path_factory.mktemp("json"))
+    try:
+        assert isinstance(read_keypoints(path, height=9, width=9, fps=9.0), Poses)
+    except InputError as error:
+        assert str(path) in str(error)

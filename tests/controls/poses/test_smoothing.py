@@ -1,0 +1,109 @@
+"""controls.poses.smoothing: less jitter, no lag, and the figures that say so."""
+
+import numpy as np
+import pytest
+
+from iclora.controls.poses import Poses, flicker, lag_frames, one_euro, smooth_poses
+from iclora.controls.poses.smoothing import SPEED_GAIN, fill_gaps
+from iclora.errors import RequestError
+from tests.controls.poses.people import person, poses_of
+
+FPS = 24.0
+
+
+def waving(num_frames: int = 72, *, noise_px: float = 0.0, hertz: float = 0.75) -> Poses:
+    """Somebody who sways 30 pixels to each side, with jitter on every point."""
+    random = np.random.default_rng(0)
+    frames = []
+    for frame in range(num_frames):
+        somebody = person(60 + 30 * np.sin(2 * np.pi * hertz * frame / FPS))
+        somebody[:18, :2] += random.normal(0, noise_px, (18, 2)).astype(np.float32)
+        frames.append([somebody])
+    return poses_of(*frames, fps=FPS)
+
+
+def causal(poses: Poses) -> Poses:
+    """The filter run forwards only, as a live view has to."""
+    points = poses.points.copy()
+    for number in range(18):
+        track = points[:, 0, number, :2].astype(np.float64) / 113
+        track = one_euro(track, fps=FPS, min_cutoff_hz=1.8, speed_gain=SPEED_GAIN)
+        points[:, 0, number, :2] = track * 113
+    return Poses(points=points, height=poses.height, width=poses.width, fps=poses.fps)
+
+
+def test_one_euro_by_hand() -> None:
+    """At rest an exponential filter: a cut-off of fps / 2 pi lets half of a step in."""
+    step = np.array([[0.0], [1.0], [1.0], [1.0]])
+    filtered = one_euro(step, fps=FPS, min_cutoff_hz=FPS / (2 * np.pi), speed_gain=0.0)
+    assert filtered[:, 0].tolist() == pytest.approx([0, 0.5, 0.75, 0.875])
+
+
+def test_one_euro_lets_go_of_what_moves() -> None:
+    ramp = np.linspace(0, 10, 24)[:, None]
+    slow = one_euro(ramp, fps=FPS, min_cutoff_hz=1.0, speed_gain=0.0)
+    quick = one_euro(ramp, fps=FPS, min_cutoff_hz=1.0, speed_gain=10.0)
+    assert abs(quick[-1, 0] - 10) < abs(slow[-1, 0] - 10) / 5
+
+
+def test_smoothing_lowers_flicker_without_lag() -> None:
+    shaky = waving(noise_px=1.0, hertz=0.3)
+    calm = smooth_poses(shaky, 0.5)
+    assert flicker(calm) < 0.5 * flicker(shaky)
+    assert abs(lag_frames(shaky, calm)) < 0.1
+    assert lag_frames(shaky, causal(shaky)) > 5 * abs(lag_frames(shaky, calm))
+
+
+def test_motion_is_kept() -> None:
+    still, calm = waving(), smooth_poses(waving(), 0.5)
+    inside = slice(6, -6)
+    error = np.abs(calm.body[inside, 0, :, 0] - still.body[inside, 0, :, 0]).max()
+    assert error < 0.06 * 60
+
+
+@pytest.mark.parametrize("amount", [0.25, 0.5, 1.0])
+def test_more_is_calmer(amount: float) -> None:
+    shaky = waving(noise_px=1.0, hertz=0.0)
+    assert flicker(smooth_poses(shaky, amount)) < flicker(smooth_poses(shaky, amount - 0.2))
+
+
+def test_none_changes_nothing_and_out_of_range_is_named() -> None:
+    poses = waving(8, noise_px=1.0)
+    assert smooth_poses(poses, 0.0) is poses
+    with pytest.raises(RequestError, match=r"The smoothing is 1.5; it must lie in 0\.\.1"):
+        smooth_poses(poses, 1.5)
+
+
+def test_smoothing_does_not_leap_over_long_gaps() -> None:
+    """Somebody who is gone for 10 frames and comes back elsewhere."""
+    gone = np.zeros((130, 3), np.float32)
+    poses = poses_of(*[[person(0)]] * 5, *[[gone]] * 10, *[[person(60)]] * 5, fps=FPS)
+    assert np.allclose(smooth_poses(poses, 1.0).points, poses.points, atol=1e-4)
+
+
+@pytest.mark.parametrize(("gap", "filled"), [(3, True), (4, False)])
+def test_short_gaps_are_filled_on_the_straight_way(gap: int, filled: bool) -> None:
+    gone = np.zeros((130, 3), np.float32)
+    points = fill_gaps(poses_of([person(0)], *[[gone]] * gap, [person(40, score=0.5)]).points)
+    assert (points[1, 0, 0, 2] > 0) == filled
+    if filled:
+        assert points[2, 0, 0].tolist() == pytest.approx([70, 10, 0.7])
+    assert not points[:, 0, 18:].any()
+
+
+def test_flicker_by_hand() -> None:
+    """Every other frame 2 px off: each point lies 2 px from the middle of its neighbours, of 113."""
+    poses = poses_of(*([person(2 * (frame % 2))] for frame in range(6)))
+    assert flicker(poses) == pytest.approx(100 * 2 / 113, rel=1e-4)
+    steady = poses_of(*([person(5 * frame)] for frame in range(6)))
+    assert flicker(steady) == pytest.approx(0, abs=1e-4)
+    assert flicker(poses_of([person()])) == 0
+
+
+def test_lag_by_hand() -> None:
+    poses = waving()
+    late = Poses(points=np.roll(poses.points, 2, axis=0), height=130, width=200, fps=FPS)
+    assert lag_frames(poses, late) == pytest.approx(2, abs=0.1)
+    assert lag_frames(late, poses) == pytest.approx(-2, abs=0.1)
+    assert lag_frames(poses, poses) == pytest.approx(0, abs=0.01)
+    assert lag_frames(poses_of([person()]), poses_of([person()])) == 0

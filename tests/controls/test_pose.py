@@ -1,0 +1,82 @@
+"""controls.pose and controls.poses.finding: from a clip to skeletons, with a made-up estimator."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pytest
+
+from iclora.clip import Audio, Clip
+from iclora.controls import CONTROLS, draw_poses, find_poses, pose
+from iclora.controls.poses import ESTIMATORS, Estimator, smooth_poses
+from iclora.errors import RequestError
+from tests.controls.poses.people import person
+
+
+def clip_of(num_frames: int = 4, *, level: int = 90) -> Clip:
+    return Clip(frames=np.full((num_frames, 130, 200, 3), level, np.uint8), fps=12.0)
+
+
+def sees(*frames: list[np.ndarray]) -> Estimator:
+    """An estimator that sees these people, frame after frame."""
+
+    def estimator(pictures: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        yield from (people for _, people in zip(pictures, frames, strict=True))
+
+    return estimator
+
+
+def test_the_table_names_pose_and_its_estimators() -> None:
+    assert CONTROLS["pose"] is pose
+    assert set(ESTIMATORS) == {"blazepose", "dwpose"}
+
+
+def test_people_are_found_steadied_and_drawn() -> None:
+    estimator = sees(*([person(3 * (frame % 2))] for frame in range(4)))
+    audio = Audio(samples=np.zeros((1, 10), np.float32), sample_rate=16000)
+    clip = Clip(frames=clip_of().frames, fps=12.0, audio=audio)
+    drawn = pose(clip, estimator=estimator, smooth=0.75, stick_width=2.0)
+    expected = draw_poses(smooth_poses(find_poses(clip, estimator=estimator), 0.75), stick_width=2)
+    assert np.array_equal(drawn.frames, expected.frames) and drawn.frames.any()
+    assert drawn.fps == 12.0 and drawn.audio is audio
+
+
+def test_short_appearances_are_mistakes() -> None:
+    always, once = person(), person(100)
+    found = find_poses(clip_of(), estimator=sees([always], [always, once], [always], [always]))
+    assert found.num_people == 1
+    still = find_poses(clip_of(1), estimator=sees([always, once]))
+    assert still.num_people == 2
+
+
+def test_the_largest_people_alone() -> None:
+    frames = [[person(), person(100, scale=0.5)]] * 4
+    assert find_poses(clip_of(), estimator=sees(*frames), max_people=1).body[0, 0, 0, 0] == 50
+
+
+def test_progress_counts_every_frame() -> None:
+    seen: list[tuple[int, int | None]] = []
+    find_poses(clip_of(2), estimator=sees([], []), progress=lambda *step: seen.append(step))
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_nobody_is_an_error_but_black_stays_black() -> None:
+    with pytest.raises(RequestError, match="Nobody is found in any of the 2 frames"):
+        pose(clip_of(2), estimator=sees([], []))
+    black = clip_of(2, level=0)
+    assert pose(black) is black  # without loading anything
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"estimator": "openpose"}, "There is no estimator 'openpose'; choose one of blazepose, dwpose"),
+        ({"smooth": -0.1}, "The smoothing is -0.1"),
+        ({"stick_width": 1.5}, "The stick width is 1.5 pixels"),
+        ({"min_score": 2.0}, "The least score of a point is 2.0"),
+    ],
+)
+def test_options_out_of_range_are_named(options: dict, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        pose(clip_of(), **options)
+    with pytest.raises(RequestError, match="Cannot keep 0 people"):
+        find_poses(clip_of(), max_people=0)
