@@ -3,7 +3,7 @@
 # Every stage resumes where it was stopped; run it again until it says "installed".
 # Sizes come from the environment: CLIPS (in each of SHARDS banks), FRAMES, CODEC_STEPS (the whole autoencoder),
 # VAE_STEPS (its decoder alone; 0: leave it), BASE_STEPS, ADAPTER_STEPS, BASE_MINUTES and ADAPTER_MINUTES (at most so
-# long), BATCH, WORKERS, COMPILE (empty: no), and PYTHON. START names a model folder, src/iclora/tiny for example,
+# long), FIRST_SEED, BATCH, WORKERS, COMPILE (empty: no), and PYTHON. START names a model folder, such as src/iclora/tiny,
 # whose autoencoder is kept and whose base is trained on. With several GPUs the banks are spread over them, and the
 # decoder trains on the last one while the base trains on the first.
 set -euo pipefail
@@ -30,7 +30,7 @@ fill() { # FOLDER CLIPS FIRST_SEED SHARD GPU
   on_gpu "$5" toyworld.bank "$RUN/$1/$4" --clips "$2" --frames "${FRAMES:-33}" --first-seed $((1000000 * $4 + $3))
 }
 fill_first() { fill first $((600 / SHARDS < CLIPS ? 600 / SHARDS : CLIPS)) 500000 "$@"; }
-fill_shard() { fill bank "$CLIPS" 0 "$@"; }
+fill_shard() { fill bank "$CLIPS" "${FIRST_SEED:-0}" "$@"; }
 encode_shard() { on_gpu "$2" toyworld.latents "$RUN/bank/$1" "$RUN/vae/start" --workers "$WORKERS"; }
 train_codec() {
   on_gpu $((GPUS - 1)) toyworld.train_vae "$RUN/first" "$RUN/codec" --workers "$WORKERS" \

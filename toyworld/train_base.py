@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, help="do as many of the steps as this allows, without loading"
     )
-    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--batch", type=int, help="clips a step; 144, and 96 for an adapter")
     parser.add_argument(
         "--muon", type=float, default=8e-3, help="peak learning rate of matrices; 0: AdamW for all"
     )
@@ -311,6 +311,7 @@ def main() -> None:
     parser.add_argument("--micro", action="store_true", help="a base small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    given.batch = given.batch or (96 if given.adapter else 144)
     given.out.mkdir(parents=True, exist_ok=True)
     # On Hopper, PyTorch 2.11's backward through cuDNN attention is NaN for padded prompts of 64 tokens:
     # https://github.com/pytorch/pytorch/issues/196678
