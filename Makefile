@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-pyproject
 SOURCES := src tests $(wildcard toyworld examples benchmarks)
 
-.PHONY: env demo test check weights adherence bench clean
+.PHONY: env demo test check weights adherence bench bench-cache clean
 
 env: $(STAMP)
 
@@ -36,6 +36,9 @@ adherence: $(STAMP)
 # The variable keeps PyTorch's profiler from talking; no GPU, so that everyone compares the same thing.
 bench: $(STAMP)
 	KINETO_LOG_LEVEL=99 $(BIN)/python benchmarks/step.py --device cpu --check $(BENCH)
+
+bench-cache: $(STAMP)
+	PYTHONPATH=. $(BIN)/python benchmarks/cache.py $(BENCH)
 
 clean:
 	rm -rf .venv demo
