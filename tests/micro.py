@@ -57,9 +57,10 @@ def save_thick(model: Path, path: Path, **dials: Any) -> Path:
     return adapters.write(path, random_layers(model), metadata)
 
 
-def save_one_way(model: Path, path: Path) -> Path:
+def save_one_way(model: Path, path: Path, *, base: str = "micro") -> Path:
     """Write an adapter for a model whose references do not look at the video."""
-    return adapters.write(path, random_layers(model), adapter_metadata(reference_attention="one_way"))
+    metadata = adapter_metadata(base=base, reference_attention="one_way")
+    return adapters.write(path, random_layers(model), metadata)
 
 
 def save_micro(folder: Path) -> Path:

@@ -5,11 +5,12 @@ or from the model folder named by `--start`: captions are dropped from a tenth o
 works, and in a tenth the first frame is given. Each eighth batch is one of line drawings, with the same
 drawings at half size as references: the base learns to enlarge what it is shown, and so to read references
 at all, but nothing of what lines mean for a picture. `--adapter BASE` freezes the model in BASE and trains a
-canny IC-LoRA on it with half-size references. Both save `OUT/state.pt` as they go and resume from it.
-Positions, noise and references come from `iclora`, as in generation.
+canny IC-LoRA on it with half-size references; with `--one-way` these look at nothing but themselves and the
+prompt, so that generation need compute them only once. Both save `OUT/state.pt` as they go and resume from
+it. Positions, noise and references come from `iclora`, as in generation.
 
-A fifth of the noise levels are steps of the distilled schedule, so that the few-step sampler meets what it was
-trained on; no more, as five of its eight steps are almost pure noise, where little can be learnt.
+A fifth of the noise levels are steps of the distilled schedule, so that the few-step sampler meets what it
+was trained on; no more, as five of its eight steps are almost pure noise, where little can be learnt.
 """
 
 import argparse
@@ -65,13 +66,16 @@ REST = (
 """Parts of names that AdamW trains; Muon, the other matrices."""
 
 
-def sequence_of(target: Tensor, control: Tensor | None, given: Tensor) -> TokenSequence:
+def sequence_of(
+    target: Tensor, control: Tensor | None, given: Tensor, *, one_way: bool = False
+) -> TokenSequence:
     """Lays a batch out as the model sees it.
 
     Args:
         target: `b c f h w`, the clean latents.
         control: `b c f h/2 w/2`, or None to train without a reference.
         given: Whose first frame stays clean, `b` bool.
+        one_way: Whether the reference does not look at the target.
 
     Returns:
         The token sequence.
@@ -79,7 +83,8 @@ def sequence_of(target: Tensor, control: Tensor | None, given: Tensor) -> TokenS
     references = []
     if control is not None:
         references = [reference_tokens(control, factors=FACTORS, fps=FPS, downscale=DOWNSCALE)]
-    sequence = assemble(target_sequence(target, factors=FACTORS, fps=FPS), references)
+    alone = target_sequence(target, factors=FACTORS, fps=FPS)
+    sequence = assemble(alone, references, num_one_way=len(references) if one_way else 0)
     _, _, _, height, width = target.shape
     sequence.mask[:, : height * width] *= ~given[:, None]
     return sequence
@@ -114,7 +119,7 @@ def loss_of(parts: Components, drawn: Drawn, rng: np.random.Generator, given: ar
     """
     target, control, captions = drawn
     first = torch.from_numpy(rng.random(len(target)) < FIRST_FRAME).to(target.device)
-    sequence = sequence_of(target, control, first)
+    sequence = sequence_of(target, control, first, one_way=given.one_way)
     generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**62)))
     noise = torch.randn(sequence.clean.shape, generator=generator, device=given.device)
     sigma = draw_sigmas(rng, len(target)).to(given.device)
@@ -283,6 +288,7 @@ def adapter_model(given: argparse.Namespace) -> tuple[Components, Callable[[], N
             downscale=DOWNSCALE,
             temporal_factor=1,
             version=iclora.__version__,
+            reference_attention="one_way" if given.one_way else "two_way",
             config={"control": {"thickness": THICKNESS}, "rank": RANK, "steps": given.steps},
         )
         layers = adapters.take(parts.transformer, "canny")
@@ -299,6 +305,9 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, help="autoencoder to ship with the base")
     parser.add_argument("--start", type=Path, help="model folder whose weights the base begins with")
     parser.add_argument("--adapter", type=Path, help="train an adapter on this model folder")
+    parser.add_argument(
+        "--one-way", action="store_true", help="the adapter's references look at nothing but themselves"
+    )
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument(
         "--minutes", type=float, help="do as many of the steps as this allows, without loading"
@@ -313,6 +322,8 @@ def main() -> None:
     parser.add_argument("--micro", action="store_true", help="a base small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    if given.one_way and not given.adapter:
+        parser.error("--one-way is for adapters, whose files say it; name the base with --adapter.")
     given.batch = given.batch or (96 if given.adapter else 144)
     given.out.mkdir(parents=True, exist_ok=True)
     # On Hopper, PyTorch 2.11's backward through cuDNN attention is NaN for padded prompts of 64 tokens:

@@ -97,8 +97,23 @@ def test_exact_is_for_one_way_adapters(micro_model: Path, one_way: Path) -> None
     with pytest.raises(RequestError, match="in.mp4: at strength 0.5 it is noised.*Leave its strength at 1"):
         noised.check()
     kept = planned(micro_model, "every:2", CANNY, adapters=((str(one_way), 1.0),))
-    assert any(
-        "'exact' keeps references for all steps and is the same" in note for note in said(kept, "note")
+    assert "The adapter was trained one_way: 'exact' keeps references for all steps, without loss." in said(
+        kept, "note"
+    )
+
+
+def test_what_is_no_more_than_an_approximation_is_said(micro_model: Path, one_way: Path) -> None:
+    apart = {"adapters": ((str(one_way), 1.0),)}
+    rounded = "What is kept of references is rounded to 8 bits a value: an approximation."
+    for adapter in ({}, apart):
+        assert rounded in said(planned(micro_model, "every:2,fp8", CANNY, **adapter), "note")
+        assert rounded not in said(planned(micro_model, "every:2", CANNY, **adapter), "note")
+    # A picture that is kept looks at the video, whatever the reference that nobody sees was trained to do.
+    images = (ImageRequest(label="b.png", frame=8),)
+    picture = planned(micro_model, "every:2", UNSEEN, images=images, **apart)
+    assert picture.reference_cache.num_tokens == 16
+    assert "References are computed in 4 of 8 steps and kept between: an approximation." in said(
+        picture, "note"
     )
 
 
@@ -114,6 +129,15 @@ def test_adapters_that_do_not_go_together(micro_model: Path, one_way: Path, tmp_
     stacked = planned(micro_model, "exact", CANNY, adapters=((str(plain), 1.0), (str(one_way), 1.0)))
     stacked.check()
     assert stacked.one_way
+    warning = "'style' has references as well and does not say whether they look at the video"
+    assert any(warning in text for text in said(stacked, "warning"))
+    style_alone = adapters.write(tmp_path / "look.safetensors", style.layers, {})
+    plain_stack = planned(
+        micro_model, "exact", CANNY, adapters=((str(style_alone), 1.0), (str(one_way), 1.0))
+    )
+    assert plain_stack.one_way and not any(
+        "does not say whether" in text for text in said(plain_stack, "warning")
+    )
 
 
 @pytest.mark.parametrize(

@@ -195,16 +195,39 @@ def test_an_adapter_is_written_that_is_read_and_fits_its_base(
     assert any(bool(layer.up.any()) for layer in adapter.layers.values())
     assert (adapter.downscale, adapter.temporal_factor, adapter.outline.rank) == (2, 1, train_base.RANK)
     assert (adapter.outline.control, adapter.outline.base) == ("canny", "micro")
+    assert adapter.outline.reference_attention == "two_way"
     assert json.loads(adapter.outline.metadata["iclora.config"])["control"] == {"thickness": 3}
     transformer = checkpoints.load(base_folder).transformer
     assert adapters.misfit(transformer, adapter.outline) == ""
+
+
+def test_a_one_way_adapter_is_trained_as_its_file_says(
+    bank: Path, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def velocity(transformer: Any, stream: Stream) -> tuple[torch.Tensor, None]:
+        seen.append(stream.sequence.num_one_way)
+        return original(transformer, stream)  # type: ignore[return-value]
+
+    original = train_base.velocity
+    monkeypatch.setattr(train_base, "velocity", velocity)
+    words = ("--adapter", base_folder, "--steps", 2, *SIZES)
+    for name, more in (("one", ["--one-way"]), ("two", [])):
+        call(monkeypatch, train_base.main, bank, tmp_path / name, *words, *more)
+        said = adapters.read_outline(tmp_path / name / "canny.safetensors").reference_attention
+        assert said == f"{name}_way"
+    assert seen == [1, 1, 0, 0]
+    assert losses(tmp_path / "one") != losses(tmp_path / "two")
+    with pytest.raises(SystemExit):
+        call(monkeypatch, train_base.main, bank, tmp_path, "--one-way", *SIZES)
 
 
 def test_training_lowers_the_loss(
     bank: Path, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = checkpoints.load(base_folder)
-    generator, given = np.random.default_rng, {"device": "cpu", "adapter": None}
+    generator, given = np.random.default_rng, {"device": "cpu", "adapter": None, "one_way": False}
     options = type("Options", (), given)()
     parameters = list(parts.transformer.requires_grad_(True).parameters())
     optimizer = torch.optim.Adam(parameters, lr=0.02)
@@ -228,7 +251,7 @@ def true_velocity(transformer: object, stream: Stream) -> tuple[torch.Tensor, No
 def test_the_loss_is_the_error_on_noised_tokens_alone(
     share: float, count: int, bank: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = argparse.Namespace(device="cpu", adapter=base_folder)
+    options = argparse.Namespace(device="cpu", adapter=base_folder, one_way=False)
     parts, drawn = checkpoints.load(base_folder), draw(Bank.open(bank), np.random.default_rng(1), count=4)
     given: list[int] = []
 

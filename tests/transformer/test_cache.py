@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence, assemble
 from iclora.sampling import DISTILLED_SIGMAS, Latents, Prompt, denoiser, guided, sample, start
 from iclora.transformer import CachePolicy, Perturbation, ReferenceCache, keepable_of, velocity
 from iclora.transformer import forward as room
+from iclora.transformer.layers import Kept
 from tests.small_models import (
     audio_target,
     contexts,
@@ -55,6 +57,16 @@ def laid_out(
     return assemble(target, appended, isolate=isolate, num_one_way=len(items) if one_way else 0)
 
 
+def on(sequence: TokenSequence, device: str, dtype: torch.dtype) -> TokenSequence:
+    return replace(
+        sequence,
+        clean=sequence.clean.to(device, dtype),
+        positions=sequence.positions.to(device),
+        mask=sequence.mask.to(device),
+        weights=tuple(None if weights is None else weights.to(device) for weights in sequence.weights),
+    )
+
+
 def sampled(
     sequence: TokenSequence,
     policy: CachePolicy | None,
@@ -62,18 +74,19 @@ def sampled(
     model: Any = MODEL,
     audio: bool = False,
     dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
     passes: Sequence[Perturbation | None] = (None,),
 ) -> tuple[Tensor, Tensor | None]:
     """Eight steps; each further pass is guided away from, with a prompt of its own."""
     batch = len(sequence.clean)
-    sequence = replace(sequence, clean=sequence.clean.to(dtype))
+    sequence, heard = (on(one, device, dtype) for one in (sequence, audio_target(batch=batch)))
     generator = torch.Generator().manual_seed(4)
-    noise = torch.randn(sequence.clean.shape, generator=generator).to(dtype)
-    heard = replace(audio_target(batch=batch), clean=audio_target(batch=batch).clean.to(dtype))
-    sound = torch.randn(heard.clean.shape, generator=generator).to(dtype)
+    noise, sound = (
+        torch.randn(one.clean.shape, generator=generator).to(one.clean) for one in (sequence, heard)
+    )
     calls = []
     for seed, perturbation in enumerate(passes):
-        video, other = (context.to(dtype) for context in contexts(model, batch=batch, seed=seed))
+        video, other = (context.to(noise) for context in contexts(model, batch=batch, seed=seed))
         calls.append(
             denoiser(
                 model,
@@ -133,6 +146,19 @@ def test_exact_is_off_in_every_form(settings: dict[str, Any], store: Any) -> Non
     kept = sampled(sequence, replace(EXACT, store=store), audio=True, **settings)
     assert same(kept, sampled(sequence, None, audio=True, **settings))
     assert kept[0].isfinite().all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("store", ["device", "host"])
+def test_exact_is_off_on_a_gpu(store: Any) -> None:
+    settings: dict[str, Any] = {"dtype": torch.bfloat16, "model": transformer().to("cuda", torch.bfloat16)}
+    sequence = laid_out([{"attention_strength": 0.4}, {}], pictures=[1.0])
+    runs = [
+        sampled(sequence, policy, audio=True, device="cuda", **settings)
+        for policy in (replace(EXACT, store=store), None)
+    ]
+    assert same(*runs) and runs[0][0].isfinite().all()
 
 
 @pytest.mark.parametrize("one_way", [False, True])
@@ -234,6 +260,52 @@ def test_bytes_and_rounding(*, audio: bool) -> None:
     assert torch.equal(results[0], results[1])
     error = float((results[2] - results[0]).norm() / results[0].norm())
     assert 0 < error < 0.01
+
+
+def test_zeros_and_the_smallest_numbers_can_be_rounded() -> None:
+    keeps = ReferenceCache(CachePolicy(every=2, store="fp8"))
+    key = torch.stack([torch.zeros(3, 4), torch.full((3, 4), 1e-37), torch.ones(3, 4)])[None]
+    try:
+        torch.set_flush_denormal(True)  # as a GPU may
+        keeps.fill([keeps.pack(Kept(own=(key, -key)))])
+        own = keeps.load(0).own
+    finally:
+        torch.set_flush_denormal(False)
+    assert own is not None and torch.equal(own[0][:, 2], key[:, 2])
+    torch.testing.assert_close(own, (key, -key), rtol=0, atol=1e-30)
+
+
+class Asked(TorchDispatchMode):
+    """Notes what a program on a GPU would wait for: values that are read, or indices that are sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in ("_local_scalar_dense", "nonzero", "index", "is_nonzero", "equal"):
+            self.names.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("audio", [False, True])
+@pytest.mark.parametrize("policy", [None, CachePolicy(every=2), EXACT], ids=["off", "every", "exact"])
+def test_steps_wait_for_no_value(policy: CachePolicy | None, *, audio: bool) -> None:
+    sequence = laid_out([{"attention_mask": MASK}, {}], pictures=[1.0])
+    heard = audio_target() if audio else None
+    context, audio_context = contexts(MODEL)
+    prompt = Prompt(video=context, audio=audio_context, mask=torch.tensor([[True, True, False]]))
+    denoise = denoiser(MODEL, prompt, sequence, heard, reference_cache=policy)
+    noisy = Latents(video=sequence.clean, audio=None if heard is None else heard.clean)
+    with torch.inference_mode():
+        with Asked() as first:
+            denoise(noisy, 1.0)
+        assert "nonzero" in first.names  # what is watched for is seen
+        with Asked() as later:
+            for sigma in (0.9, 0.5, 0.2):
+                denoise(noisy, sigma)
+    assert later.names == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling
         *prompts: Any texts within the model's limit; each is padded to that on the left.
 
     Returns:
-        Contexts `b t d` of both streams and the mask of their valid tokens.
+        Contexts `b t d` of both streams and the mask of their valid tokens, None where all are.
     """
     tokens = components.tokenizer(
         [prompt.strip() for prompt in prompts],
@@ -41,7 +41,7 @@ def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling
         tokens.attention_mask,
         padding_side="left",
     )
-    return sampling.Prompt(video=video, audio=audio, mask=mask.bool())
+    return sampling.Prompt(video=video, audio=audio, mask=None if bool(mask.all()) else mask.bool())
 
 
 def encode_frames(vae: Any, *clips: UInt8[np.ndarray, "f_px h_px w_px 3"]) -> Float[Tensor, "b c f h w"]:

@@ -31,6 +31,16 @@ def looks_one_way(adapters: Sequence[PlannedAdapter], findings: Findings) -> boo
             advice="Use one of these adapters at a time.",
             about="adapter",
         )
+    unsaid = [
+        one.name for one in adapters if one.reference_attention is None and one.downscale_source != "default"
+    ]
+    if one_way and unsaid:
+        findings.warning(
+            f"'{unsaid[0]}' has references as well and does not say whether they look at the video; here "
+            f"none do, as '{one_way[0]}' was trained one_way.",
+            advice="Adapters that do not say were trained with two_way ones: use one kind at a time.",
+            about="adapter",
+        )
     return bool(one_way)
 
 
@@ -75,7 +85,8 @@ def keep_references(
         findings.warning(f"The reference cache does nothing: {idle}.", advice="Leave it out.")
         return OFF
     if policy.every is not None:
-        _say_approximation(policy.every, len(facts.recipe.sigmas) - 1, findings, one_way=one_way)
+        num_steps = len(facts.recipe.sigmas) - 1
+        _say_approximation(policy, policy.every, num_steps, findings, one_way=one_way and bool(seen))
     passes = 1 if request.guidance_scale == 1 else 2
     num_bytes = passes * num_tokens * kept_values(facts) * policy.bytes_per_value(request.dtype)
     return PlannedCache(mode=request.reference_cache, num_tokens=num_tokens, num_bytes=num_bytes)
@@ -111,10 +122,15 @@ def _idle(policy: CachePolicy, num_tokens: int, *, moves: bool) -> str:
     return "there is no reference that is seen"
 
 
-def _say_approximation(every: int, num_steps: int, findings: Findings, *, one_way: bool) -> None:
+def _say_approximation(
+    policy: CachePolicy, every: int, num_steps: int, findings: Findings, *, one_way: bool
+) -> None:
+    if policy.store == "fp8":
+        findings.note("What is kept of references is rounded to 8 bits a value: an approximation.")
     if one_way:
+        exact = "exact,host" if policy.store == "host" else "exact"
         findings.note(
-            "The adapter was trained one_way: 'exact' keeps references for all steps and is the same."
+            f"The adapter was trained one_way: '{exact}' keeps references for all steps, without loss."
         )
         return
     times = -(-num_steps // every)

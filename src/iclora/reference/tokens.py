@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import cached_property
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -87,7 +89,7 @@ class ReferenceTokens:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TokenSequence:
-    """The whole sequence of one stream, target first.
+    """The whole sequence of one stream, target first; changed no more once it is in use.
 
     Attributes:
         clean: Clean latents ``[b, s, c]``; zeros for tokens that are made from noise alone (or, in training
@@ -126,22 +128,36 @@ class TokenSequence:
         """Number of tokens before the one-way items: the target and what looks back at it."""
         return sum(self.lengths[: len(self.lengths) - self.num_one_way])
 
+    # Facts of the values on the device are read once, not in every step: reading waits for all it has to do.
+    @cached_property
+    def seen(self) -> tuple[bool, ...]:
+        """For each appended item whether the target sees any of it: whether a weight is above 0."""
+        return tuple(weights is None or bool((weights > 0).any()) for weights in self.weights)
+
+    @cached_property
+    def runs(self) -> tuple[int, ...]:
+        """Number of tokens of each run of one mask value, common to the batch."""
+        changes = (self.mask[:, 1:] != self.mask[:, :-1]).any(dim=0).nonzero()[:, 0] + 1
+        bounds = [0, *changes.tolist(), self.mask.shape[1]]
+        return tuple(end - start for start, end in pairwise(bounds))
+
+    @cached_property
+    def num_moving(self) -> int:
+        """Number of tokens up to the last one that moves, the target at least."""
+        moving = (self.mask > 0).any(dim=0).nonzero()
+        return max(self.num_target, int(moving[-1]) + 1 if len(moving) else 0)
+
     def visible(self) -> tuple[Int[Tensor, " kept"], TokenSequence] | None:
         """Leave out the items whose attention weights are all 0: the target does not see them.
 
         Returns:
             The indices of the tokens that stay and the sequence of these alone; None where all stay.
         """
-        seen = [weights is None or bool((weights > 0).any()) for weights in self.weights]
+        seen = self.seen
         if all(seen):
             return None
-        stays = torch.cat(
-            [
-                torch.full((length,), stay, device=self.mask.device)
-                for length, stay in zip(self.lengths, [True, *seen], strict=True)
-            ]
-        )
-        kept = stays.nonzero()[:, 0]
+        spans = zip(pairwise(accumulate(self.lengths, initial=0)), [True, *seen], strict=True)
+        kept = torch.cat([torch.arange(*span, device=self.mask.device) for span, stays in spans if stays])
         return kept, replace(
             self,
             clean=self.clean[:, kept],

@@ -97,8 +97,11 @@ class CachePolicy:
 
 def keepable_of(policy: CachePolicy, sequence: TokenSequence) -> int:
     """Count the tokens at the end of a sequence that can be kept."""
-    moving, starts = num_moving(sequence), accumulate(sequence.lengths)
-    items = [(length, start < moving) for length, start in zip(sequence.lengths[1:], starts, strict=False)]
+    starts = accumulate(sequence.lengths)
+    items = [
+        (length, start < sequence.num_moving)
+        for length, start in zip(sequence.lengths[1:], starts, strict=False)
+    ]
     return policy.num_keepable(items, sequence.num_one_way)
 
 
@@ -148,12 +151,6 @@ class ReferenceCache:
         return Kept(own=own, heard=heard)
 
 
-def num_moving(sequence: TokenSequence) -> int:
-    """Count the tokens up to the last one that moves, the target at least."""
-    moving = (sequence.mask > 0).any(dim=0).nonzero()
-    return max(sequence.num_target, int(moving[-1]) + 1 if len(moving) else 0)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Stored:
     """A tensor where it is kept: its values, times a scale for each head, on a device in a dtype."""
@@ -177,13 +174,16 @@ class _StoredBlock:
 def _stored(tensor: Tensor, policy: CachePolicy) -> _Stored:
     values, scale = tensor, None
     if policy.store == "fp8":
-        largest = tensor.float().abs().amax(dim=(2, 3), keepdim=True)
-        scale = largest.clamp(min=torch.finfo(torch.float32).tiny) / torch.finfo(_FP8).max
-        values = (tensor.float() / scale).to(_FP8)
+        wide = tensor.float()
+        # A device may take numbers below the smallest normal one for 0, and 0 over 0 is no number.
+        scale = wide.abs().amax(dim=(2, 3), keepdim=True) / torch.finfo(_FP8).max
+        scale = scale.clamp(min=torch.finfo(torch.float32).tiny)
+        values = (wide / scale).to(_FP8)
     elif policy.store == "host" and tensor.device.type != "cpu":
-        # Pinned memory, where there is such: copies from it do not hold the device up.
+        # Copies to and from pinned memory, where there is such, queue up in order with the device's work.
         pinned = tensor.device.type == "cuda"
-        values = torch.empty_like(tensor, device="cpu", pin_memory=pinned).copy_(tensor)
+        values = torch.empty_like(tensor, device="cpu", pin_memory=pinned)
+        values.copy_(tensor, non_blocking=pinned)
     return _Stored(values=values, scale=scale, device=tensor.device, dtype=tensor.dtype)
 
 
@@ -191,7 +191,7 @@ def _loaded(pair: tuple[_Stored, _Stored] | None) -> KeyValue | None:
     if pair is None:
         return None
     key, value = (
-        side.values.to(side.device, non_blocking=True)
+        side.values.to(side.device, non_blocking=side.device.type == "cuda")
         if side.scale is None
         else (side.values.float() * side.scale).to(side.dtype)
         for side in pair

@@ -34,7 +34,7 @@ from torch.utils.checkpoint import checkpoint
 from iclora.attention import one_way_groups, pair_weights
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence
-from iclora.transformer.cache import ReferenceCache, keepable_of, num_moving
+from iclora.transformer.cache import ReferenceCache, keepable_of
 from iclora.transformer.layers import (
     Conditions,
     Kept,
@@ -47,7 +47,7 @@ from iclora.transformer.layers import (
     self_attention,
     text_attention,
 )
-from iclora.transformer.modulation import Modulation, modulate, runs_of
+from iclora.transformer.modulation import Modulation, levels_of, modulate
 
 # What a stream exchanges through, by diffusers' names: the gate on what it takes in, its angles in time.
 _EXCHANGE: dict[Kind, tuple[str, str]] = {
@@ -65,7 +65,8 @@ class Stream:
         sequence: Their positions, mask and attention weights.
         sigma: Noise level of each batch element ``[b]``, 0 to 1, float32.
         context: Encoded prompt for this stream ``[b, t, d]``.
-        context_mask: True where a prompt token counts ``[b, t]``; None means all do.
+        context_mask: True where a prompt token counts ``[b, t]``; None means all do, and keeps the unmasked
+            kernels in use.
     """
 
     latents: Float[Tensor, "b s c"]
@@ -190,12 +191,11 @@ def _parts(
 ) -> tuple[dict[Kind, _Part], _Part | None]:
     """Prepare the streams, and apart from them the one-way tokens that have to be computed."""
     sequence, total = video.sequence, video.latents.shape[1]
-    moving = num_moving(sequence)
     apart = total - sequence.num_two_way
     lead = total - (apart or (0 if asked.fresh else asked.num_kept))
     hears = asked.perturbation.cross_modal
     prepare = partial(_prepare, transformer, "video", video, audio if hears else None)
-    wanted = lead if asked.clean_too else min(moving, lead)
+    wanted = lead if asked.clean_too else min(sequence.num_moving, lead)
     parts: dict[Kind, _Part] = {"video": prepare(slice(0, lead), wanted)}
     if audio is not None:
         tokens = slice(0, audio.latents.shape[1])
@@ -203,7 +203,7 @@ def _parts(
         parts["audio"] = _prepare(transformer, "audio", audio, other, tokens, tokens.stop)
     if not (apart and asked.fresh):
         return parts, None
-    wanted = apart if asked.clean_too or moving > lead else 0
+    wanted = apart if asked.clean_too or sequence.num_moving > lead else 0
     return parts, prepare(slice(lead, total), wanted, one_way=True)
 
 
@@ -268,7 +268,7 @@ def _prepare(
     dtype = stream.latents.dtype
     scale = config.timestep_scale_multiplier
     positions = stream.sequence.positions[:, :, tokens]
-    levels, lengths = runs_of(stream.sigma[:, None] * stream.sequence.mask[:, tokens])
+    levels, lengths = levels_of(stream.sequence, stream.sigma, tokens)
     modulation, embedded = modulate(part(transformer, kind, "time_embed"), levels * scale, lengths, dtype)
     prompt = None
     if transformer.prompt_modulation and config.use_prompt_adaln_single:
@@ -289,7 +289,7 @@ def _prepare(
     conditions = Conditions(
         kind=kind,
         context=context,
-        context_mask=_key_mask(stream.context_mask),
+        context_mask=None if stream.context_mask is None else stream.context_mask[:, None, None],
         rotary=part(transformer, kind, "rope")(positions),
         modulation=modulation,
         prompt_modulation=prompt,
@@ -299,11 +299,6 @@ def _prepare(
     )
     latents = stream.latents[:, tokens]
     return _Part(latents=latents, conditions=conditions, embedded=embedded, wanted=wanted)
-
-
-def _key_mask(mask: Tensor | None) -> Tensor | None:
-    """Shape a prompt mask for attention; none where all tokens count, to keep the unmasked kernels in use."""
-    return None if mask is None or bool(mask.all()) else mask[:, None, None]
 
 
 def _block(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
+
+from iclora.reference import TokenSequence
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,12 +44,16 @@ class Modulation:
         return torch.cat(runs, dim=1)
 
 
-def runs_of(levels: Float[Tensor, "b s"]) -> tuple[Float[Tensor, "b g"], tuple[int, ...]]:
-    """Find the runs of equal noise levels along a sequence, common to the batch."""
-    changes = (levels[:, 1:] != levels[:, :-1]).any(dim=0).nonzero()[:, 0] + 1
-    starts = [0, *changes.tolist()]
-    lengths = tuple(end - start for start, end in zip(starts, [*starts[1:], levels.shape[1]], strict=True))
-    return levels[:, starts], lengths
+def levels_of(
+    sequence: TokenSequence, sigma: Float[Tensor, " b"], tokens: slice
+) -> tuple[Float[Tensor, "b g"], tuple[int, ...]]:
+    """Return the noise level of each run of equal ones among some tokens of a sequence, and its length."""
+    runs = pairwise(accumulate(sequence.runs, initial=0))
+    clipped = [(max(start, tokens.start), min(end, tokens.stop)) for start, end in runs]
+    spans = [(start, end) for start, end in clipped if start < end]
+    # Not by a list of indices: they would be copied to the device, which waits for all it has to do.
+    mask = torch.stack([sequence.mask[:, start] for start, _ in spans], dim=1)
+    return sigma[:, None] * mask, tuple(end - start for start, end in spans)
 
 
 def modulate(
