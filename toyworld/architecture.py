@@ -269,7 +269,7 @@ def build(captions: list[str], shape: Shape = TINY, *, seed: int = 0) -> Compone
     encoder, connectors = build_text(shape)
     settings = model_settings(shape)
     return Components(
-        recipe=Recipe(**{item.name: settings[item.name] for item in fields(Recipe)}),
+        recipe=Recipe(**{item.name: settings[item.name] for item in fields(Recipe) if item.name in settings}),
         path=Path(),
         transformer=build_transformer(shape),
         vae=build_vae(shape),

@@ -3,8 +3,8 @@
 `python -m toyworld.depth_bank FOLDER --clips 6000` writes `frames.npy` (`n f h w 3` uint8), `nearness.npy`
 (`n f h w` float16, 1 over metres, 0 is sky) and `done.json`. Rendering resumes where it was stopped.
 
-Frames of a clip lie a second apart, so that they differ. Of the scenes of flat shapes, whose depth is a layer's
-and not a surface's, only every third is taken.
+Frames of a clip lie a second apart, so that they differ. Of the scenes of flat shapes, whose depth is a
+layer's and not a surface's, only every third is taken.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 ```
  path ─► reading ─┬─ video_reader    anything FFmpeg decodes, with rotation, uneven clocks and sound
                   └─ picture_reader  stills, GIF and WebP animations, picture sequences
+         value_reader  numbers rather than colours: depth of renderers; exr_reader
                             │
                            Clip ─► shaping (size), timing (clock), sheets (side by side, contact sheet)
                             │
@@ -11,16 +12,19 @@
 ```
 """
 
-from iclora.media.reading import read
+from iclora.media.reading import film, read
 from iclora.media.shaping import resize
 from iclora.media.sheets import contact_sheet, side_by_side
 from iclora.media.timing import resample
+from iclora.media.value_reader import read_values
 from iclora.media.writing import check_output, save, save_image
 
 __all__ = [
     "check_output",
     "contact_sheet",
+    "film",
     "read",
+    "read_values",
     "resample",
     "resize",
     "save",

@@ -7,9 +7,11 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from iclora.errors import OutputError
 
@@ -56,8 +58,22 @@ def write_file(path: Path, content: bytes, *, overwrite: bool) -> None:
     Raises:
         OutputError: A file is there already, or the disk is full or fails.
     """
+    write_stream(path, lambda file: _fill(file, content), overwrite=overwrite)
+
+
+def write_stream(path: Path, write: Callable[[IO[bytes]], None], *, overwrite: bool) -> None:
+    """Let a file be written bit by bit under a temporary name, so that it is never there in part.
+
+    Args:
+        path: Where the file is to go.
+        write: Writes all of it to an open file.
+        overwrite: Whether a file that exists there may be replaced.
+
+    Raises:
+        OutputError: A file is there already, or the disk is full or fails.
+    """
     with _sibling(path, overwrite=overwrite, directory=False) as temporary:
-        _write(temporary, content)
+        _write(temporary, write)
         os.replace(temporary, path)
 
 
@@ -75,7 +91,7 @@ def write_directory(path: Path, files: Iterable[tuple[str, bytes]], *, overwrite
     with _sibling(path, overwrite=overwrite, directory=True) as temporary:
         temporary.mkdir()
         for name, content in files:
-            _write(temporary / name, content)
+            _write(temporary / name, partial(_fill, content=content))
         if not path.exists():
             os.rename(temporary, path)
             return
@@ -105,9 +121,13 @@ def _sibling(path: Path, *, overwrite: bool, directory: bool) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(content)
+def _fill(file: IO[bytes], content: bytes) -> None:
+    file.write(content)
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    with open(path, "x+b") as file:
+        write(file)
         file.flush()
         os.fsync(file.fileno())  # some disks report that they are full only now
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film, Frames
 from iclora.errors import MediaError
 from iclora.media.timing import frames_on_show, is_even, resample
 
@@ -65,10 +65,10 @@ def read_pictures(
     return Clip(frames=picture[None], fps=fps or SEQUENCE_FPS)
 
 
-def read_directory(
+def film_directory(
     path: Path, *, fps: float | None, max_frames: int | None, progress: Callable[[int, int | None], None]
-) -> Clip:
-    """Read all pictures of a folder as one clip, ordered by the numbers in their names.
+) -> Film:
+    """Open all pictures of a folder as one film, ordered by the numbers in their names.
 
     Args:
         path: The folder. Hidden files and files of other kinds are passed over.
@@ -77,13 +77,14 @@ def read_directory(
         progress: Called with the frames read so far and the total.
 
     Returns:
-        A clip with one frame for each picture.
+        A film with one frame for each picture, read as it is gone through; going through it raises a
+        MediaError where one is damaged or differs in size.
 
     Raises:
-        MediaError: The folder is unreadable or holds no pictures, or one is damaged or differs in size.
+        MediaError: The folder is unreadable or holds no pictures, or the first is damaged.
     """
     try:
-        entries = sorted(path.iterdir(), key=_natural_order)
+        entries = sorted(path.iterdir(), key=natural_order)
     except OSError as error:
         raise MediaError(f"Cannot read the folder {path} ({error}); check its permissions.") from error
     files = [
@@ -94,13 +95,13 @@ def read_directory(
     if not files:
         kinds = ", ".join(sorted(PICTURE_SUFFIXES))
         raise MediaError(f"The folder {path} holds no pictures; put files of these kinds into it: {kinds}.")
-    return _read_sequence(files, fps=fps, max_frames=max_frames, progress=progress)
+    return _sequence(files, fps=fps, max_frames=max_frames, progress=progress)
 
 
-def read_pattern(
+def film_pattern(
     path: Path, *, fps: float | None, max_frames: int | None, progress: Callable[[int, int | None], None]
-) -> Clip:
-    """Read a numbered sequence such as `name_%04d.png`, from its lowest number on.
+) -> Film:
+    """Open a numbered sequence such as `name_%04d.png`, from its lowest number on.
 
     Args:
         path: The pattern; only the file name may hold the number.
@@ -109,10 +110,11 @@ def read_pattern(
         progress: Called with the frames read so far and the total.
 
     Returns:
-        A clip with one frame for each picture.
+        A film with one frame for each picture, read as it is gone through; going through it raises a
+        MediaError where one is damaged or differs in size.
 
     Raises:
-        MediaError: No file fits, a number is missing, or a picture is damaged or differs in size.
+        MediaError: No file fits, a number is missing, or the first picture is damaged.
     """
     before, place, after = re.split(r"(%(?:0\d+)?d)", path.name, maxsplit=1)
     width = int(place[1:-1] or 1)
@@ -132,32 +134,45 @@ def read_pattern(
                 f"The sequence {path} has number {number} but not {number + 1}, and goes on at {following}; "
                 "add the missing pictures or number them without a gap."
             )
-    return _read_sequence([entry for _, entry in numbered], fps=fps, max_frames=max_frames, progress=progress)
+    return _sequence([entry for _, entry in numbered], fps=fps, max_frames=max_frames, progress=progress)
 
 
-def _read_sequence(
+def _sequence(
     files: list[Path],
     *,
     fps: float | None,
     max_frames: int | None,
     progress: Callable[[int, int | None], None],
-) -> Clip:
+) -> Film:
     files = files[:max_frames]
-    pictures: list[np.ndarray] = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                picture = _to_rgb(ImageOps.exif_transpose(image))
-        except _UNREADABLE as error:
-            raise MediaError(f"Cannot read {file} as a picture ({error}); replace or remove it.") from error
-        if pictures and picture.shape != pictures[0].shape:
-            raise MediaError(
-                f"{file} has {picture.shape[1]}x{picture.shape[0]} pixels, but {files[0].name} has "
-                f"{pictures[0].shape[1]}x{pictures[0].shape[0]}; a sequence needs pictures of one size."
-            )
-        pictures.append(picture)
-        progress(len(pictures), len(files))
-    return Clip(frames=np.stack(pictures), fps=fps or SEQUENCE_FPS)
+    height, width, _ = _open_one(files[0]).shape
+
+    def pictures() -> Iterator[np.ndarray]:
+        for index, file in enumerate(files):
+            picture = _open_one(file)
+            if picture.shape[:2] != (height, width):
+                raise MediaError(
+                    f"{file} has {picture.shape[1]}x{picture.shape[0]} pixels, but {files[0].name} has "
+                    f"{width}x{height}; a sequence needs pictures of one size."
+                )
+            progress(index + 1, len(files))
+            yield picture
+
+    return Film(
+        frames=Frames(pictures),
+        height=height,
+        width=width,
+        num_frames=len(files),
+        fps=float(fps or SEQUENCE_FPS),
+    )
+
+
+def _open_one(file: Path) -> UInt8[np.ndarray, "h w 3"]:
+    try:
+        with Image.open(file) as image:
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except _UNREADABLE as error:
+        raise MediaError(f"Cannot read {file} as a picture ({error}); replace or remove it.") from error
 
 
 def _read_animation(
@@ -211,7 +226,14 @@ def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
-def _natural_order(path: Path) -> tuple[list[tuple[int, int | str]], str]:
-    """Order names as people number them: frame_2 before frame_10."""
+def natural_order(path: Path) -> tuple[list[tuple[int, int | str]], str]:
+    """Order names as people number them: frame_2 before frame_10.
+
+    Args:
+        path: A file.
+
+    Returns:
+        What to sort it by.
+    """
     parts = re.split(r"(\d+)", path.name)
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part], path.name

@@ -6,17 +6,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film, Frames
 from iclora.errors import MediaError, RequestError
 from iclora.media.picture_reader import (
     PICTURE_SUFFIXES,
+    film_directory,
+    film_pattern,
     has_number,
-    read_directory,
-    read_pattern,
     read_pictures,
 )
 from iclora.media.timing import check_rate
-from iclora.media.video_reader import read_video
+from iclora.media.video_reader import film_video, read_video
 
 
 def read(
@@ -48,21 +48,82 @@ def read(
         MediaError: The path is missing, unreadable, damaged, holds no frames, or its pictures differ in size.
         RequestError: `fps` is not a positive number or `max_frames` is below 1.
     """
+    path, report = _checked(path, fps, max_frames), progress if progress is not None else _no_progress
+    sequence = _sequence(path, fps=fps, max_frames=max_frames, progress=report)
+    if sequence is not None:
+        return sequence.read()
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return read_pictures(path, fps=fps, max_frames=max_frames, progress=report)
+    return read_video(path, fps=fps, max_frames=max_frames, audio=audio, progress=report)
+
+
+def film(
+    path: str | Path,
+    *,
+    fps: float | None = None,
+    max_frames: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Film:
+    """Open what `read` reads, without its sound and without holding it: frames are decoded when needed.
+
+    A video is gone through once at once, to learn its clock. Stills and animations are held after all.
+
+    Args:
+        path: As for `read`.
+        fps: As for `read`.
+        max_frames: As for `read`.
+        progress: Called with the frames looked at so far and the total, or None where it is not known.
+
+    Returns:
+        A film of the same frames as those `read` gives.
+
+    Raises:
+        MediaError: As for `read`; a sequence whose pictures differ raises it when it is gone through.
+        RequestError: `fps` is not a positive number or `max_frames` is below 1.
+    """
+    path, report = _checked(path, fps, max_frames), progress if progress is not None else _no_progress
+    sequence = _sequence(path, fps=fps, max_frames=max_frames, progress=report)
+    if sequence is not None:
+        return sequence
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        return film_video(path, fps=fps, max_frames=max_frames, progress=report)
+    clip = read_pictures(path, fps=fps, max_frames=max_frames, progress=report)
+    return Film(
+        frames=Frames(lambda: iter(clip.frames)),
+        height=clip.height,
+        width=clip.width,
+        num_frames=clip.num_frames,
+        fps=clip.fps,
+    )
+
+
+def _checked(path: str | Path, fps: float | None, max_frames: int | None) -> Path:
     if fps is not None:
         check_rate(fps)
     if max_frames is not None and max_frames < 1:
         raise RequestError(f"Cannot read {max_frames} frames; ask for 1 or more.")
-    path = Path(path)
-    report = progress if progress is not None else _no_progress
+    return Path(path)
+
+
+def _sequence(
+    path: Path,
+    *,
+    fps: float | None,
+    max_frames: int | None,
+    progress: Callable[[int, int | None], None],
+) -> Film | None:
+    """The film of a folder or a pattern of pictures; None for a file of another kind.
+
+    Raises:
+        MediaError: There is no such file, or no sequence in that place.
+    """
     if os.path.isdir(path):  # unlike Path's own, false for names no file can have
-        return read_directory(path, fps=fps, max_frames=max_frames, progress=report)
-    if not os.path.exists(path):
-        if has_number(path.name):
-            return read_pattern(path, fps=fps, max_frames=max_frames, progress=report)
-        raise MediaError(f"There is no file {path}; give a video, a picture or a folder of pictures.")
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return read_pictures(path, fps=fps, max_frames=max_frames, progress=report)
-    return read_video(path, fps=fps, max_frames=max_frames, audio=audio, progress=report)
+        return film_directory(path, fps=fps, max_frames=max_frames, progress=progress)
+    if os.path.exists(path):
+        return None
+    if has_number(path.name):
+        return film_pattern(path, fps=fps, max_frames=max_frames, progress=progress)
+    raise MediaError(f"There is no file {path}; give a video, a picture or a folder of pictures.")
 
 
 def _no_progress(done: int, total: int | None) -> None:

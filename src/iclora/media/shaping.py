@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from iclora.clip import Clip
+from iclora.clip import Footage, redraw
 from iclora.errors import RequestError
 
 Fit = Literal["cover", "contain", "stretch"]
 
 
-def resize(clip: Clip, height: int, width: int, *, fit: Fit = "cover") -> Clip:
+def resize(clip: Footage, height: int, width: int, *, fit: Fit = "cover") -> Footage:
     """Give every frame another size.
 
     Args:
-        clip: The source.
+        clip: The source, a clip or a film.
         height: Height of the result in pixels, at least 1.
         width: Width of the result in pixels, at least 1.
         fit: `cover` crops the middle of the frame to the new aspect ratio, `contain` keeps the whole
             frame on black, `stretch` changes the aspect ratio.
 
     Returns:
-        A clip of the asked size. Axes that shrink are averaged over areas, axes that grow are
+        The same kind of the asked size. Axes that shrink are averaged over areas, axes that grow are
         interpolated (Lanczos).
 
     Raises:
@@ -34,15 +33,18 @@ def resize(clip: Clip, height: int, width: int, *, fit: Fit = "cover") -> Clip:
     """
     if height < 1 or width < 1:
         raise RequestError(f"Cannot resize to {width}x{height} pixels; both must be at least 1.")
-    if fit == "stretch":
-        frames = _scale(clip.frames, height, width)
-    elif fit == "cover":
-        frames = _scale(_crop_to_aspect(clip.frames, height, width), height, width)
-    elif fit == "contain":
-        frames = _contain(clip.frames, height, width)
-    else:
+    if fit not in ("cover", "contain", "stretch"):
         raise RequestError(f"Unknown fit {fit!r}; choose cover, contain or stretch.")
-    return replace(clip, frames=frames)
+    if (clip.height, clip.width) == (height, width):
+        return clip
+
+    def fitted(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "y x 3"]:
+        if fit == "contain":
+            return _contain(frame, height, width)
+        frame = _crop_to_aspect(frame, height, width) if fit == "cover" else frame
+        return scale_picture(np.ascontiguousarray(frame), height, width)
+
+    return redraw(clip, lambda frames: map(fitted, frames), size=(height, width))
 
 
 def scale_picture(picture: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> UInt8[np.ndarray, "y x 3"]:
@@ -67,28 +69,21 @@ def scale_picture(picture: UInt8[np.ndarray, "h w 3"], height: int, width: int) 
     return picture
 
 
-def _scale(frames: UInt8[np.ndarray, "f h w 3"], height: int, width: int) -> UInt8[np.ndarray, "f y x 3"]:
-    if frames.shape[1:3] == (height, width):
-        return frames
-    return np.stack([scale_picture(np.ascontiguousarray(frame), height, width) for frame in frames])
-
-
-def _crop_to_aspect(
-    frames: UInt8[np.ndarray, "f h w 3"], height: int, width: int
-) -> UInt8[np.ndarray, "f y x 3"]:
-    old_height, old_width = frames.shape[1:3]
+def _crop_to_aspect(frame: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> UInt8[np.ndarray, "y x 3"]:
+    old_height, old_width = frame.shape[:2]
     crop_height = max(1, min(old_height, round(old_width * height / width)))
     crop_width = max(1, min(old_width, round(old_height * width / height)))
     top, left = (old_height - crop_height) // 2, (old_width - crop_width) // 2
-    return frames[:, top : top + crop_height, left : left + crop_width]
+    return frame[top : top + crop_height, left : left + crop_width]
 
 
-def _contain(frames: UInt8[np.ndarray, "f h w 3"], height: int, width: int) -> UInt8[np.ndarray, "f y x 3"]:
-    old_height, old_width = frames.shape[1:3]
+def _contain(frame: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> UInt8[np.ndarray, "y x 3"]:
+    old_height, old_width = frame.shape[:2]
     factor = min(height / old_height, width / old_width)
     inner_height = max(1, min(height, round(old_height * factor)))
     inner_width = max(1, min(width, round(old_width * factor)))
     top, left = (height - inner_height) // 2, (width - inner_width) // 2
-    canvas = np.zeros((len(frames), height, width, 3), dtype=np.uint8)
-    canvas[:, top : top + inner_height, left : left + inner_width] = _scale(frames, inner_height, inner_width)
+    canvas = np.zeros((height, width, 3), dtype=np.uint8)
+    inner = scale_picture(np.ascontiguousarray(frame), inner_height, inner_width)
+    canvas[top : top + inner_height, left : left + inner_width] = inner
     return canvas

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Film, Footage, Frames
 from iclora.errors import RequestError
 
 
-def resample(clip: Clip, *, fps: float, num_frames: int) -> Clip:
-    """Put a clip on another clock.
+def resample(clip: Footage, *, fps: float, num_frames: int) -> Footage:
+    """Put a clip or a film on another clock.
 
     Frame k of the result shows the source frame that is nearest to k / fps; of two equally near ones the
     later. A clip that is too short holds its last frame, so a still is repeated. The sound keeps its speed
@@ -33,11 +34,53 @@ def resample(clip: Clip, *, fps: float, num_frames: int) -> Clip:
     check_rate(fps)
     if num_frames < 1:
         raise RequestError(f"Cannot make a clip of {num_frames} frames; ask for 1 or more.")
-    # The small term keeps moments that meet a frame boundary in exact arithmetic on the same side in floats.
-    nearest = np.floor(np.arange(num_frames) * (clip.fps / fps) + 0.5 + 1e-9).astype(np.int64)
-    indices = np.minimum(nearest, clip.num_frames - 1)
+    indices = nearest_frames(clip.num_frames, clip.fps, fps=fps, num_frames=num_frames)
+    if isinstance(clip, Film):
+        frames = clip.frames
+        return replace(
+            clip, frames=Frames(lambda: pick(frames, indices)), num_frames=num_frames, fps=float(fps)
+        )
     audio = None if clip.audio is None else trim_audio(clip.audio, num_frames / fps)
     return replace(clip, frames=clip.frames[indices], fps=float(fps), audio=audio)
+
+
+def nearest_frames(
+    num_source: int, source_fps: float, *, fps: float, num_frames: int
+) -> Int[np.ndarray, " k"]:
+    """Choose for each frame of a clock the source frame nearest to it; see `resample`.
+
+    Args:
+        num_source: Frames there are.
+        source_fps: Their rate.
+        fps: Frames per second of the result.
+        num_frames: Frames of the result.
+
+    Returns:
+        One index for each frame of the result, ascending.
+    """
+    # The small term keeps moments that meet a frame boundary in exact arithmetic on the same side in floats.
+    nearest = np.floor(np.arange(num_frames) * (source_fps / fps) + 0.5 + 1e-9).astype(np.int64)
+    return np.asarray(np.minimum(nearest, num_source - 1))
+
+
+def pick(frames: Iterable[np.ndarray], indices: Int[np.ndarray, " k"]) -> Iterator[np.ndarray]:
+    """Go through frames and keep some, or some of them several times.
+
+    Args:
+        frames: Pictures in their order.
+        indices: Which of them, ascending.
+
+    Yields:
+        The picture for each index; fewer where the frames end before.
+    """
+    wanted = iter(indices.tolist())
+    next_one = next(wanted, None)
+    for index, frame in enumerate(frames):
+        while next_one == index:
+            yield frame
+            next_one = next(wanted, None)
+        if next_one is None:
+            return
 
 
 def check_rate(fps: float) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -13,9 +14,9 @@ from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from jaxtyping import UInt8
 
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film, Frames
 from iclora.errors import MediaError
-from iclora.media.timing import frames_on_show, is_even, resample, trim_audio
+from iclora.media.timing import frames_on_show, is_even, nearest_frames, pick, trim_audio
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError)
 _NO_FRAMES = "{path} is a video without a single frame; give one that holds pictures."
@@ -44,27 +45,85 @@ def read_video(
     Raises:
         MediaError: The file is no video, holds no frames, or is damaged.
     """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise MediaError(f"{path} holds no pictures, only other streams; give a file with video.")
-            start_seconds, clip = _read_frames(
-                container, path, fps=fps, max_frames=max_frames, progress=progress
-            )
-    except av.EOFError as error:
-        raise MediaError(_NO_FRAMES.format(path=path)) from error
-    except _UNREADABLE as error:
-        raise MediaError(
-            f"Cannot read {path} as a video ({_reason(error)}); give a whole file that FFmpeg can decode."
-        ) from error
+    with _opened(path) as (container, stream):
+        start_seconds, clip = _read_frames(
+            container, stream, path, fps=fps, max_frames=max_frames, progress=progress
+        )
     if not audio:
         return clip
     sound = _read_audio(path, start_seconds, clip.duration_seconds)
     return replace(clip, audio=None if sound is None else trim_audio(sound, clip.duration_seconds))
 
 
+def film_video(
+    path: Path,
+    *,
+    fps: float | None,
+    max_frames: int | None,
+    progress: Callable[[int, int | None], None],
+) -> Film:
+    """Open a video file as a film: gone through once now to learn its clock, and decoded anew each time.
+
+    Args:
+        path: Any file FFmpeg reads.
+        fps: As for `media.read`.
+        max_frames: As for `media.read`.
+        progress: Called with the frames looked at so far and the total, None if unknown.
+
+    Returns:
+        A film of exactly the frames that `read_video` gives.
+
+    Raises:
+        MediaError: The file is no video, holds no frames, is damaged, or its frames change their size.
+    """
+    with _opened(path) as (container, stream):
+        times: list[float] = []
+        end_seconds = 0.0
+        sizes: set[tuple[int, ...]] = set()
+        for frame, time_seconds, duration_seconds in _timed(container, stream):
+            if not times:
+                matrix = _display_matrix(frame)
+                height, width, _ = _picture(frame, matrix).shape
+            sizes.add((frame.height, frame.width))
+            times.append(time_seconds)
+            end_seconds = time_seconds + duration_seconds - times[0]
+            progress(len(times), stream.frames or None)
+            if max_frames is not None and _has_enough(len(times), time_seconds - times[0], fps, max_frames):
+                break
+        if not times:
+            raise MediaError(_NO_FRAMES.format(path=path))
+        _check_sizes(sizes, path)
+        indices, rate = _clock(times, end_seconds, _declared_rate(stream), fps)
+    indices = indices[:max_frames]
+
+    def frames() -> Iterator[np.ndarray]:
+        with _opened(path) as (again, stream):
+            yield from pick((_picture(frame, matrix) for frame, _, _ in _timed(again, stream)), indices)
+
+    return Film(frames=Frames(frames), height=height, width=width, num_frames=len(indices), fps=rate)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Lend a video file and its first stream of pictures; what FFmpeg says against it becomes one line."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise MediaError(f"{path} holds no pictures, only other streams; give a file with video.")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            yield container, stream
+    except av.EOFError as error:
+        raise MediaError(_NO_FRAMES.format(path=path)) from error
+    except _UNREADABLE as error:
+        raise MediaError(
+            f"Cannot read {path} as a video ({_reason(error)}); give a whole file that FFmpeg can decode."
+        ) from error
+
+
 def _read_frames(
     container: av.container.InputContainer,
+    stream: av.VideoStream,
     path: Path,
     *,
     fps: float | None,
@@ -72,23 +131,21 @@ def _read_frames(
     progress: Callable[[int, int | None], None],
 ) -> tuple[float, Clip]:
     """Decode and set on a clock; returns the first frame's time in the file, in seconds, and the clip."""
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
     times, pictures, end_seconds = [], [], 0.0
-    for time_seconds, duration_seconds, picture in _decode(container, stream):
+    matrix: bytes | None = None
+    for frame, time_seconds, duration_seconds in _timed(container, stream):
+        matrix = matrix if times else _display_matrix(frame)
         times.append(time_seconds)
-        pictures.append(picture)
+        pictures.append(_picture(frame, matrix))
         end_seconds = time_seconds + duration_seconds - times[0]
         progress(len(pictures), stream.frames or None)
         if max_frames is not None and _has_enough(len(pictures), time_seconds - times[0], fps, max_frames):
             break
     if not pictures:
         raise MediaError(_NO_FRAMES.format(path=path))
-    starts = np.asarray(times, dtype=np.float64) - times[0]
-    declared = stream.average_rate or stream.guessed_rate
-    own_rate, end_seconds = _own_rate(starts, end_seconds, None if declared is None else float(declared))
-    clip = _on_clock(_stack(pictures, path), starts, end_seconds, own_rate=own_rate, fps=fps)
-    return times[0], replace(clip, frames=clip.frames[:max_frames])
+    _check_sizes({picture.shape[:2] for picture in pictures}, path)
+    indices, rate = _clock(times, end_seconds, _declared_rate(stream), fps)
+    return times[0], Clip(frames=np.stack([pictures[index] for index in indices[:max_frames]]), fps=rate)
 
 
 def _has_enough(num_frames: int, elapsed_seconds: float, fps: float | None, max_frames: int) -> bool:
@@ -112,41 +169,53 @@ def _own_rate(starts: np.ndarray, end_seconds: float, declared: float | None) ->
     return len(starts) / end_seconds, end_seconds
 
 
-def _on_clock(
-    frames: UInt8[np.ndarray, "f h w 3"],
-    starts: np.ndarray,
-    end_seconds: float,
-    *,
-    own_rate: float,
-    fps: float | None,
-) -> Clip:
-    if is_even(starts, own_rate):
-        clip = Clip(frames=frames, fps=own_rate)
-        return clip if fps is None else resample(clip, fps=fps, num_frames=_ticks(clip.duration_seconds, fps))
+def _declared_rate(stream: av.VideoStream) -> float | None:
+    declared = stream.average_rate or stream.guessed_rate
+    return None if declared is None else float(declared)
+
+
+def _clock(
+    times: list[float], end_seconds: float, declared: float | None, fps: float | None
+) -> tuple[np.ndarray, float]:
+    """Which frames to show on an even clock, by their indices, and its rate."""
+    starts = np.asarray(times, dtype=np.float64) - times[0]
+    own_rate, end_seconds = _own_rate(starts, end_seconds, declared)
     rate = fps or own_rate
-    ticks = np.arange(_ticks(end_seconds, rate)) / rate
-    return Clip(frames=frames[frames_on_show(starts, ticks)], fps=rate)
+    if not is_even(starts, own_rate):
+        return frames_on_show(starts, np.arange(_ticks(end_seconds, rate)) / rate), rate
+    if fps is None:
+        return np.arange(len(starts)), rate
+    num_frames = _ticks(len(starts) / own_rate, fps)
+    return nearest_frames(len(starts), own_rate, fps=fps, num_frames=num_frames), float(fps)
 
 
 def _ticks(duration_seconds: float, fps: float) -> int:
     return max(1, round(duration_seconds * fps))
 
 
-def _decode(
+def _timed(
     container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator[tuple[float, float, UInt8[np.ndarray, "h w 3"]]]:
-    """Yield start and duration in seconds and the upright picture of each frame."""
+) -> Iterator[tuple[av.VideoFrame, float, float]]:
+    """Yield each frame with its start and duration in seconds."""
     rate = stream.average_rate or stream.guessed_rate
     tick = 1 / float(rate) if rate else 0.04  # for streams that hold no times at all
     for index, frame in enumerate(container.decode(stream)):
         time_seconds = float(frame.time) if frame.time is not None else index * tick
         base = frame.time_base or stream.time_base
-        duration_seconds = float(frame.duration * base) if frame.duration and base else tick
-        picture = frame.to_ndarray(format="rgb24")
-        side_data = cast(SideDataContainer, frame.side_data)  # the library's own type hint is wrong
-        extras = [side_data[position] for position in range(len(side_data))]
-        matrix = next((bytes(data) for data in extras if data.type == SideDataType.DISPLAYMATRIX), None)
-        yield time_seconds, duration_seconds, picture if matrix is None else _upright(picture, matrix)
+        yield frame, time_seconds, float(frame.duration * base) if frame.duration and base else tick
+
+
+def _display_matrix(frame: av.VideoFrame) -> bytes | None:
+    """How a video is to be turned; asked of its first frame alone, as one that was asked is freed late."""
+    side_data = cast(SideDataContainer, frame.side_data)  # the library's own type hint is wrong
+    extras = [side_data[position] for position in range(len(side_data))]
+    return next((bytes(data) for data in extras if data.type == SideDataType.DISPLAYMATRIX), None)
+
+
+def _picture(frame: av.VideoFrame, matrix: bytes | None) -> UInt8[np.ndarray, "h w 3"]:
+    """The upright picture of a frame."""
+    picture = frame.to_ndarray(format="rgb24")
+    return picture if matrix is None else _upright(picture, matrix)
 
 
 def _upright(picture: UInt8[np.ndarray, "h w 3"], matrix: bytes) -> UInt8[np.ndarray, "y x 3"]:
@@ -166,12 +235,10 @@ def _upright(picture: UInt8[np.ndarray, "h w 3"], matrix: bytes) -> UInt8[np.nda
     return np.ascontiguousarray(picture[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
 
 
-def _stack(pictures: list[np.ndarray], path: Path) -> UInt8[np.ndarray, "f h w 3"]:
-    sizes = {picture.shape for picture in pictures}
+def _check_sizes(sizes: Collection[tuple[int, ...]], path: Path) -> None:
     if len(sizes) > 1:
-        names = sorted(f"{width}x{height}" for height, width, _ in sizes)
+        names = sorted(f"{width}x{height}" for height, width in sizes)
         raise MediaError(f"The frames of {path} change their size ({', '.join(names)}); save it at one size.")
-    return np.stack(pictures)
 
 
 def _read_audio(path: Path, start_seconds: float, duration_seconds: float) -> Audio | None:

@@ -1,18 +1,18 @@
-"""Clips as the bytes of mp4, webm and gif files: the same clip always gives the same bytes."""
+"""Clips and films as the bytes of mp4, webm and gif files: the same clip always gives the same bytes."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import IO
 
 import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from jaxtyping import UInt8
 
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film
 from iclora.errors import OutputError
 
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
@@ -50,27 +50,30 @@ WEBM = Encoding(
 )
 
 
-def encode_video(clip: Clip, encoding: Encoding, *, progress: Callable[[int, int | None], None]) -> bytes:
-    """Encode a clip, with its sound if it has any.
+def encode_video(
+    clip: Clip | Film,
+    encoding: Encoding,
+    file: IO[bytes],
+    *,
+    progress: Callable[[int, int | None], None],
+) -> None:
+    """Encode a clip, or a film as it is gone through, with its sound if it has any.
 
     The pictures are BT.709 YUV 4:2:0, which needs even sizes: an odd last row or column is written twice.
 
     Args:
         clip: What to write.
         encoding: `MP4` or `WEBM`.
+        file: Where to, open for writing and seeking.
         progress: Called with the frames encoded so far and the total.
-
-    Returns:
-        The content of the file.
 
     Raises:
         OutputError: The encoder refuses the size or rate, or the file cannot hold that many sound channels.
     """
     _check_rate(clip)
     sound = None if clip.audio is None or clip.audio.samples.shape[1] == 0 else clip.audio
-    buffer = io.BytesIO()
     try:
-        with av.open(buffer, "w", format=encoding.container, options=_BITEXACT) as container:
+        with av.open(file, "w", format=encoding.container, options=_BITEXACT) as container:
             video = _add_video(container, clip, encoding)
             audio = None if sound is None else _add_audio(container, sound, encoding)
             for index, picture in enumerate(clip.frames):
@@ -83,19 +86,16 @@ def encode_video(clip: Clip, encoding: Encoding, *, progress: Callable[[int, int
                 _mux_audio(container, audio, sound)
     except av.FFmpegError as error:
         raise _refused(encoding.video_codec, clip, error) from error
-    return buffer.getvalue()
 
 
-def encode_gif(clip: Clip, *, progress: Callable[[int, int | None], None]) -> bytes:
-    """Encode a clip as an endless GIF animation with one palette for the whole clip.
+def encode_gif(clip: Clip | Film, file: IO[bytes], *, progress: Callable[[int, int | None], None]) -> None:
+    """Encode a clip as an endless GIF animation with one palette for the whole clip, which is held for it.
 
     Args:
         clip: What to write. GIF counts time in hundredths of a second: frame durations alternate so that
             the clip keeps its length. Rates above 100 frames per second cannot be held.
+        file: Where to, open for writing and seeking.
         progress: Called with the frames encoded so far and the total.
-
-    Returns:
-        The content of the file.
 
     Raises:
         OutputError: The clip has more than 100 frames per second, or the encoder refuses its size.
@@ -103,9 +103,8 @@ def encode_gif(clip: Clip, *, progress: Callable[[int, int | None], None]) -> by
     _check_rate(clip)
     if clip.fps > 100:
         raise OutputError(f"GIF holds at most 100 frames per second, not {clip.fps:g}; write .mp4 instead.")
-    buffer = io.BytesIO()
     try:
-        with av.open(buffer, "w", format="gif", options=_BITEXACT) as container:
+        with av.open(file, "w", format="gif", options=_BITEXACT) as container:
             stream = container.add_stream("gif", rate=Fraction(clip.fps).limit_denominator(1001))
             stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "pal8"
             stream.codec_context.time_base = Fraction(1, 100)
@@ -117,10 +116,9 @@ def encode_gif(clip: Clip, *, progress: Callable[[int, int | None], None]) -> by
             container.mux(stream.encode(None))
     except av.FFmpegError as error:
         raise _refused("gif", clip, error) from error
-    return buffer.getvalue()
 
 
-def _check_rate(clip: Clip) -> None:
+def _check_rate(clip: Clip | Film) -> None:
     if clip.fps < _SLOWEST_FPS:
         raise OutputError(
             f"A frame every {1 / clip.fps:g} seconds is too slow for a video; write a folder of pictures, or "
@@ -128,14 +126,14 @@ def _check_rate(clip: Clip) -> None:
         )
 
 
-def _refused(encoder: str, clip: Clip, error: av.FFmpegError) -> OutputError:
+def _refused(encoder: str, clip: Clip | Film, error: av.FFmpegError) -> OutputError:
     return OutputError(
         f"The encoder {encoder} cannot write {clip.width}x{clip.height} pixels at {clip.fps:g} frames per "
         f"second ({error.strerror}); choose another size, rate or kind."
     )
 
 
-def _with_palette(clip: Clip) -> Iterable[av.VideoFrame]:
+def _with_palette(clip: Clip | Film) -> Iterable[av.VideoFrame]:
     """Quantise to 256 colours chosen from all frames."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
@@ -167,7 +165,9 @@ def _with_palette(clip: Clip) -> Iterable[av.VideoFrame]:
         yield quantised
 
 
-def _add_video(container: av.container.OutputContainer, clip: Clip, encoding: Encoding) -> av.VideoStream:
+def _add_video(
+    container: av.container.OutputContainer, clip: Clip | Film, encoding: Encoding
+) -> av.VideoStream:
     rate = Fraction(clip.fps).limit_denominator(1001)
     stream = container.add_stream(encoding.video_codec, rate=rate, options=dict(encoding.video_options))
     assert isinstance(stream, av.VideoStream)

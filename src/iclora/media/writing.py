@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film
 from iclora.errors import OutputError
-from iclora.media.files import check_place, write_directory, write_file
+from iclora.media.files import check_place, write_directory, write_file, write_stream
 from iclora.media.video_writer import MP4, WEBM, encode_gif, encode_video
 
 _ENCODINGS = {".mp4": MP4, ".webm": WEBM}
@@ -23,13 +23,15 @@ _IMAGE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP
 
 
 def save(
-    clip: Clip,
+    clip: Clip | Film,
     path: str | Path,
     *,
     overwrite: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Path:
-    """Write a clip. It appears under its name when it is whole; whatever fails before leaves nothing there.
+    """Write a clip, or a film as it is gone through.
+
+    It appears under its name when it is whole; whatever fails before leaves nothing there.
 
     Args:
         clip: What to write.
@@ -57,12 +59,15 @@ def save(
                 f"{target} holds one picture, but the clip has {clip.num_frames} frames; "
                 f"write a folder ({target.with_suffix('')}/) or a video (.mp4)."
             )
-        write_file(target, _encode_image(clip.frames[0], "PNG"), overwrite=overwrite)
+        write_file(target, _encode_image(next(iter(clip.frames)), "PNG"), overwrite=overwrite)
         report(1, 1)
     elif suffix == ".gif":
-        write_file(target, encode_gif(clip, progress=report), overwrite=overwrite)
+        write_stream(target, lambda file: encode_gif(clip, file, progress=report), overwrite=overwrite)
     else:
-        write_file(target, encode_video(clip, _ENCODINGS[suffix], progress=report), overwrite=overwrite)
+        encoding = _ENCODINGS[suffix]
+        write_stream(
+            target, lambda file: encode_video(clip, encoding, file, progress=report), overwrite=overwrite
+        )
     return target
 
 
@@ -126,7 +131,7 @@ def _is_directory(path: str | Path) -> bool:
 
 
 def _numbered_pictures(
-    clip: Clip, progress: Callable[[int, int | None], None]
+    clip: Clip | Film, progress: Callable[[int, int | None], None]
 ) -> Iterator[tuple[str, bytes]]:
     for index, picture in enumerate(clip.frames):
         yield f"frame_{index:04d}.png", _encode_image(picture, "PNG")

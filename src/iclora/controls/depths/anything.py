@@ -1,0 +1,203 @@
+"""Depth Anything V2, small, base or large, through `transformers`; weights from the hub on first use.
+
+Source: L. Yang et al., "Depth Anything V2", 2024; preprocessor_config.json of the released files: the shorter
+side 518 pixels, both a multiple of 14, ImageNet's mean and spread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.utils import logging as hub_logging
+from jaxtyping import Float32, UInt8
+
+from iclora.controls.poses.weights import cache_folder
+from iclora.errors import ModelError
+
+SHORT_SIDE = 518
+FILES = ("config.json", "model.safetensors")
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+SPREAD = np.array([0.229, 0.224, 0.225], np.float32)
+"""Of ImageNet's pictures, RGB in 0..1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """One of the released sizes.
+
+    Attributes:
+        name: As an estimator.
+        repository: On the Hugging Face hub.
+        licence: Of its weights.
+        megabytes: To download.
+    """
+
+    name: str
+    repository: str
+    licence: str
+    megabytes: int
+
+    @property
+    def by_hand(self) -> Path:
+        """Where its files may be put by hand."""
+        return cache_folder() / self.name
+
+
+RELEASES = {
+    release.name: release
+    for release in (
+        Release(
+            name="depth-anything-v2-small",
+            repository="depth-anything/Depth-Anything-V2-Small-hf",
+            licence="Apache-2.0",
+            megabytes=99,
+        ),
+        Release(
+            name="depth-anything-v2-base",
+            repository="depth-anything/Depth-Anything-V2-Base-hf",
+            licence="CC-BY-NC-4.0, not for commercial use",
+            megabytes=390,
+        ),
+        Release(
+            name="depth-anything-v2-large",
+            repository="depth-anything/Depth-Anything-V2-Large-hf",
+            licence="CC-BY-NC-4.0, not for commercial use",
+            megabytes=1340,
+        ),
+    )
+}
+
+
+class DepthAnything:
+    """Guesses the depth of pictures, one by one.
+
+    Args:
+        name: A name in `RELEASES`.
+        device: `cpu`, `cuda`, ..., as PyTorch has it.
+
+    Raises:
+        ModelError: If its weights cannot be fetched or read.
+    """
+
+    def __init__(self, name: str, *, device: str = "cpu") -> None:
+        self._network = load(find(RELEASES[name])).to(device)
+        self._device = device
+        config = self._network.config
+        self._patch = int(config.patch_size or config.backbone_config.patch_size)
+        self._distances = config.depth_estimation_type == "metric"
+
+    def __call__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Float32[np.ndarray, "H W"]]:
+        """Guess how near everything is.
+
+        Args:
+            frames: RGB 0..255.
+
+        Yields:
+            Nearness up to a scale and a shift, of the size it was looked at.
+        """
+        import torch
+
+        for frame in frames:
+            height, width = looked_at(*frame.shape[:2], multiple=self._patch)
+            picture = torch.from_numpy(prepared(frame, height, width)).to(self._device)
+            with torch.inference_mode():
+                found = self._network(pixel_values=picture).predicted_depth[0].float().cpu().numpy()
+            yield np.asarray(1 / np.maximum(found, 1e-3) if self._distances else found, np.float32)
+
+
+def looked_at(height: int, width: int, *, multiple: int, short_side: int = SHORT_SIDE) -> tuple[int, int]:
+    """Choose the size at which a picture is looked at: its shape kept, as near as the multiple allows.
+
+    Args:
+        height: Of the picture, in pixels.
+        width: Likewise.
+        multiple: What both must be multiples of.
+        short_side: About how long the shorter side shall be.
+
+    Returns:
+        Height and width.
+    """
+    scale = short_side / min(height, width)
+    sizes = [max(1, round(side * scale / multiple)) * multiple for side in (height, width)]
+    return sizes[0], sizes[1]
+
+
+def prepared(frame: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> Float32[np.ndarray, "1 3 H W"]:
+    """Bring a picture to a size, and to the mean and spread of ImageNet's.
+
+    Args:
+        frame: RGB 0..255.
+        height: Wanted, in pixels.
+        width: Likewise.
+
+    Returns:
+        One picture, channels first.
+    """
+    method = cv2.INTER_CUBIC if min(frame.shape[:2]) < min(height, width) else cv2.INTER_AREA
+    resized = cv2.resize(frame, (width, height), interpolation=method).astype(np.float32)
+    return np.ascontiguousarray(((resized / np.float32(255) - MEAN) / SPREAD).transpose(2, 0, 1)[None])
+
+
+def find(release: Release) -> Path:
+    """Find the files of a release, and fetch them where they are not there yet.
+
+    Args:
+        release: Which.
+
+    Returns:
+        The folder that holds them: where they were put by hand, else in the cache of the hub.
+
+    Raises:
+        ModelError: If they cannot be fetched; the message says what to put where.
+    """
+    if all((release.by_hand / name).is_file() for name in FILES):
+        return release.by_hand
+    verbosity = hub_logging.get_verbosity()
+    hub_logging.set_verbosity(logging.ERROR)  # it would tell of each attempt; one line at the end is enough
+    try:
+        return [Path(hf_hub_download(release.repository, name)) for name in FILES][0].parent
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        raise ModelError(
+            f"{release.name} could not be fetched ({type(error).__name__}). Download {' and '.join(FILES)} "
+            f"from the Hugging Face repository {release.repository} ({release.megabytes} MB, "
+            f"{release.licence}) and put them into {release.by_hand}, or use the estimator tiny, which is "
+            "inside the package."
+        ) from error
+    finally:
+        hub_logging.set_verbosity(verbosity)
+
+
+def load(folder: Path) -> Any:
+    """Read a network of the Depth Anything kind.
+
+    Args:
+        folder: Holds `FILES`.
+
+    Returns:
+        The network of `transformers`, in float32, on the CPU.
+
+    Raises:
+        ModelError: If the files are damaged or of another kind.
+    """
+    from safetensors import SafetensorError
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation
+
+    try:
+        config = DepthAnythingConfig.from_pretrained(folder, local_files_only=True)
+        network = DepthAnythingForDepthEstimation.from_pretrained(
+            folder, config=config, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{folder} does not hold Depth Anything V2 ({reason}); delete it and run again."
+        ) from error
+    return network.eval()

@@ -1,0 +1,103 @@
+"""The estimator `tiny`: half a million weights inside the package, trained on `toyworld` alone.
+
+It has never seen a photograph. It has learnt how lit solids look on a ground that comes nearer towards the
+lower edge; of filmed clips it gives a plausible order from near to far, soft at the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from iclora.errors import ModelError
+
+if TYPE_CHECKING:
+    from iclora.controls.depths.network import TinyDepthNetwork
+
+WEIGHTS = Path(__file__).with_name("tiny.safetensors")
+SHORT_SIDE = 192
+"""Pixels of a picture's shorter side when it is looked at."""
+_MAX_SHAPE = 3.0
+"""A picture longer than so many times its shorter side is looked at as if it were of this shape."""
+
+
+class Tiny:
+    """Guesses the depth of pictures, one by one.
+
+    Args:
+        network: Other weights than the embedded ones.
+
+    Raises:
+        ModelError: If the embedded weights are missing or damaged.
+    """
+
+    def __init__(self, *, network: TinyDepthNetwork | None = None) -> None:
+        self._network = (network or load()).eval()
+
+    def __call__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Float32[np.ndarray, "H W"]]:
+        """Guess how near everything is.
+
+        Args:
+            frames: RGB 0..255.
+
+        Yields:
+            Nearness (1 over distance) up to a scale and a shift, half as large as it was looked at.
+        """
+        import torch
+
+        for frame in frames:
+            height, width = looked_at(*frame.shape[:2])
+            small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+            picture = torch.from_numpy(small.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1)
+            with torch.inference_mode():
+                nearness = self._network(picture)[0]
+            yield nearness.numpy()
+
+
+def looked_at(height: int, width: int) -> tuple[int, int]:
+    """Choose the size at which a picture is looked at.
+
+    Args:
+        height: Of the picture, in pixels.
+        width: Likewise.
+
+    Returns:
+        Height and width: the shorter is `SHORT_SIDE`, both are multiples of 16.
+    """
+    scale = SHORT_SIDE / min(height, width)
+    longest = SHORT_SIDE * _MAX_SHAPE
+    sizes = [max(1, round(min(side * scale, longest) / 16)) * 16 for side in (height, width)]
+    return sizes[0], sizes[1]
+
+
+def load(path: Path = WEIGHTS) -> TinyDepthNetwork:
+    """Read the weights.
+
+    Args:
+        path: A file that `toyworld/train_depth.py` wrote.
+
+    Returns:
+        The network, in float32, on the CPU.
+
+    Raises:
+        ModelError: If the file is missing, damaged or holds other weights.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from iclora.controls.depths.network import TinyDepthNetwork
+
+    network = TinyDepthNetwork()
+    try:
+        network.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{path} does not hold the depth estimator ({reason}). Install the package again."
+        ) from error
+    return network
