@@ -72,3 +72,12 @@ def film_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.micro import moving_square
 
     return media.save(moving_square(), tmp_path_factory.mktemp("films") / "film.mp4")
+
+
+@pytest.fixture(scope="session")
+def released_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders as diffusers writes them, with random weights: `2.3` is distilled, `2.0` a dev model."""
+    from tests.released import save_released
+
+    folder = tmp_path_factory.mktemp("released")
+    return {form: save_released(folder / form, form, distilled=form == "2.3") for form in ("2.3", "2.0")}

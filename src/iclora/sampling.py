@@ -14,13 +14,11 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from iclora.checkpoints.schedules import DISTILLED_SIGMAS as DISTILLED_SIGMAS
+from iclora.checkpoints.schedules import REFINE_SIGMAS as REFINE_SIGMAS
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence
 from iclora.transformer import CachePolicy, Perturbation, ReferenceCache, Stream, keepable_of, velocity
-
-# Source: Lightricks LTX-2 pipelines, utils/constants.py.
-DISTILLED_SIGMAS = (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0.0)
-REFINE_SIGMAS = (0.909375, 0.725, 0.421875, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from iclora.adapters import diffusers_name
+from iclora.checkpoints.official_parts import PREFIX
 from iclora.errors import ModelError
 
-PREFIX = "model.diffusion_model."
 # Text connectors sit among the transformer's keys; they are components of their own.
 _CONNECTORS = ("video_embeddings_connector.", "audio_embeddings_connector.")
 
@@ -58,7 +58,7 @@ def load_transformer(path: str | Path, *, device: str = "cpu", dtype: torch.dtyp
         ModelError: The file is missing, damaged, or not a checkpoint of LTX-2.0 or 2.3.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         config = _official_config(path, file.metadata())
         names = [name for name in file.keys() if name.startswith(PREFIX)]
         state = {
@@ -163,7 +163,8 @@ def _listed(what: str, names: list[str]) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
+    """Open a ``.safetensors`` file; a ModelError says why it cannot be read."""
     if not path.is_file():
         raise ModelError(f"There is no checkpoint at {path}. Give an existing .safetensors file.")
     try:

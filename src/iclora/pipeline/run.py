@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from iclora import adapters as adapter_files
 from iclora import checkpoints, geometry, media, sampling
 from iclora.clip import Clip
 from iclora.errors import RequestError
+from iclora.findings import Shown, look_closer
 from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
 from iclora.pipeline.fitting import fit_reference, shrink_reference
+from iclora.pipeline.placing import at_work, check_device, decoded_in_tiles
+from iclora.pipeline.sound import audio_target, decode_sound
 from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import (
     Reference,
@@ -68,16 +71,18 @@ def load(
     adapters: Sequence[str | Path | tuple[str | Path, float]] = (),
     *,
     device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
+    offload: bool = False,
     progress: Progress | None = None,
 ) -> Pipeline:
     """Load a model and attach adapters to it.
 
     Args:
-        model: `tiny`, the model inside the package, or a model folder.
+        model: `tiny`, the model inside the package, a model folder, or a fetched repository of the hub.
         adapters: Names of the model's own adapters, or files; each alone or with its weight.
         device: Where to compute.
-        dtype: What to compute in.
+        dtype: What to compute in; None: float32 on the CPU, and bfloat16 on a GPU for released models.
+        offload: Whether each part is on the device only while it is at work, and frames are decoded in tiles.
         progress: Told of each part loaded.
 
     Returns:
@@ -92,14 +97,15 @@ def load(
     )
     plan = make_plan(Request(prompt="", model=str(model), adapters=wanted))
     plan.check()
-    return load_planned(plan, device=device, dtype=dtype, progress=progress)
+    return load_planned(plan, device=device, dtype=dtype, offload=offload, progress=progress)
 
 
 def load_planned(
     plan: Plan,
     *,
     device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
+    offload: bool = False,
     progress: Progress | None = None,
 ) -> Pipeline:
     """Load what a plan names.
@@ -107,7 +113,8 @@ def load_planned(
     Args:
         plan: A plan without errors.
         device: Where to compute.
-        dtype: What to compute in.
+        dtype: What to compute in; None: float32 on the CPU, and bfloat16 on a GPU for released models.
+        offload: Whether each part is on the device only while it is at work, and frames are decoded in tiles.
         progress: Told of each part loaded.
 
     Returns:
@@ -118,11 +125,12 @@ def load_planned(
         ModelError: If a part of the model is missing or damaged.
         AdapterError: If an adapter is damaged.
     """
-    _check_device(device)
+    check_device(device)
     report = progress if progress is not None else _silent
     total = 1 + len(plan.adapters)
     report("loading", 0, total)
-    components = checkpoints.load(plan.model_path, device=device, dtype=dtype)
+    dtype = checkpoints.read_recipe(Path(plan.model_path)).dtype_on(device) if dtype is None else dtype
+    components = checkpoints.load(plan.model_path, device="cpu" if offload else device, dtype=dtype)
     report("loading", 1, total)
     for number, planned in enumerate(plan.adapters):
         adapter = adapter_files.read(planned.path)
@@ -132,6 +140,7 @@ def load_planned(
         components=components,
         model=plan.model,
         adapters=tuple((planned.path, planned.weight) for planned in plan.adapters),
+        guest_of=device if offload else None,
     )
 
 
@@ -143,11 +152,13 @@ class Pipeline:
         components: The parts of the model.
         model: The name or folder it was loaded from.
         adapters: The attached adapters, each with its weight.
+        guest_of: The device where each part is only while it is at work; None: all stay where they are.
     """
 
     components: checkpoints.Components
     model: str
     adapters: tuple[tuple[str, float], ...] = ()
+    guest_of: str | None = None
 
     def generate(  # noqa: PLR0913  the one call of the package: every dial has a default
         self,
@@ -160,6 +171,7 @@ class Pipeline:
         seed: int = 0,
         isolate: bool | None = None,
         reference_cache: str = "off",
+        sound: bool = True,
         progress: Progress | None = None,
     ) -> Result:
         """Make a clip. Anything left out follows the first reference, or else the model.
@@ -176,6 +188,7 @@ class Pipeline:
             reference_cache: Whether keys and values of references are kept between steps: `off`; `exact`,
                 for adapters trained one_way; `every:K`, an approximation that computes them every K steps.
                 With `,host` they are kept in the computer's memory, with `every:K,fp8` in 8 bits a value.
+            sound: Whether the clip gets the sound that the model makes beside the video, if it makes any.
             progress: Told of encoding, sampling and decoding.
 
         Returns:
@@ -198,9 +211,15 @@ class Pipeline:
             seed=seed,
             isolate=isolate,
             reference_cache=reference_cache,
+            guidance_scale=self.components.recipe.guidance_scale,
+            sound=sound,
             dtype=self.components.transformer.dtype,
+            device=str(self.components.transformer.device),
+            loaded=True,
         )
-        return self.run(make_plan(request), references=references, progress=progress)
+        shown = [Shown(clip=one.clip, mask=one.attention_mask) for one in references]
+        plan = look_closer(make_plan(request), shown)
+        return self.run(plan, references=references, progress=progress)
 
     @torch.inference_mode()
     def run(
@@ -234,17 +253,21 @@ class Pipeline:
             fit_reference(reference.clip, planned, plan)
             for reference, planned in zip(references, plan.references, strict=True)
         )
-        sequence = self._sequence(plan, references, fitted, images, report)
-        tokens = self._sample(plan, prompts, sequence, report)
+        with at_work(self.guest_of, self.components.vae):
+            sequence = self._sequence(plan, references, fitted, images, report)
+        with at_work(self.guest_of, self.components.transformer):
+            made = self._sample(plan, prompts, sequence, report)
         report("decoding", 0, 1)
-        frames = decode_frames(self.components.vae, geometry.unpatchify(tokens, plan.grid))
+        clip = self._decode(plan, made)
         report("decoding", 1, 1)
-        return Result(clip=Clip(frames=frames, fps=plan.fps), plan=plan, references=fitted)
+        return Result(clip=clip, plan=plan, references=fitted)
 
     def _prompts(self, plan: Plan) -> list[sampling.Prompt]:
         """The prompt, and the negative one where guidance needs it."""
         wanted = [plan.prompt, plan.negative_prompt] if plan.guidance_scale != 1 else [plan.prompt]
-        return [encode_prompt(self.components, text) for text in wanted]
+        parts = self.components
+        with at_work(self.guest_of, parts.text_encoder, parts.connectors):
+            return [encode_prompt(parts, text) for text in wanted]
 
     def _sequence(
         self,
@@ -281,27 +304,48 @@ class Pipeline:
 
     def _sample(
         self, plan: Plan, prompts: list[sampling.Prompt], sequence: TokenSequence, report: Progress
-    ) -> Float[Tensor, "b n c"]:
-        """Noise, then the steps of the schedule; the clean target tokens."""
+    ) -> sampling.Latents:
+        """Noise, then the steps of the schedule; the clean target tokens.
+
+        One generator gives the noise of the whole video sequence in one call, then that of the audio.
+        """
         generator = torch.Generator(sequence.clean.device).manual_seed(plan.seed)
         noise = sampling.draw_noise(sequence, generator)
+        transformer, audio, heard = self.components.transformer, None, None
+        if plan.has_audio:
+            audio = audio_target(transformer, plan.num_audio_tokens)
+            heard = sampling.start(audio, sampling.draw_noise(audio, generator), sigma=plan.sigmas[0])
         policy = CachePolicy.parse(plan.reference_cache.mode)
         passes = [
-            sampling.denoiser(self.components.transformer, prompt, sequence, reference_cache=policy)
+            sampling.denoiser(transformer, prompt, sequence, audio, reference_cache=policy)
             for prompt in prompts
         ]
         denoise = (
             passes[0] if len(passes) == 1 else sampling.guided(passes[0], passes[1], plan.guidance_scale)
         )
-        noisy = sampling.Latents(video=sampling.start(sequence, noise, sigma=plan.sigmas[0]))
+        video = sampling.start(sequence, noise, sigma=plan.sigmas[0])
         report("sampling", 0, len(plan.sigmas) - 1)
         return sampling.sample(
             denoise,
-            noisy,
+            sampling.Latents(video=video, audio=heard),
             sequence,
+            audio,
             sigmas=plan.sigmas,
             progress=lambda step, total: report("sampling", step, total),
-        ).video
+        )
+
+    def _decode(self, plan: Plan, made: sampling.Latents) -> Clip:
+        """Frames, and the sound if the result gets it."""
+        parts, audio = self.components, None
+        with at_work(self.guest_of, parts.vae), ExitStack() as stack:
+            if self.guest_of is not None:
+                stack.enter_context(decoded_in_tiles(parts.vae))
+            frames = decode_frames(parts.vae, geometry.unpatchify(made.video, plan.grid))
+        if plan.sound:
+            assert made.audio is not None
+            with at_work(self.guest_of, parts.audio_vae, parts.vocoder):
+                audio = decode_sound(parts.audio_vae, parts.vocoder, made.audio)
+        return Clip(frames=frames, fps=plan.fps, audio=audio)
 
 
 def _reference_tokens(
@@ -328,17 +372,6 @@ def _request_of(reference: Reference, label: str) -> ReferenceRequest:
         downscale=reference.downscale,
         temporal_factor=reference.temporal_factor,
     )
-
-
-def _check_device(device: str) -> None:
-    """Try the device before anything is loaded onto it."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise RequestError(
-            f"There is no device '{device}' here ({reason}). Use cpu, or cuda on a GPU."
-        ) from None
 
 
 def _check_count(what: str, given: int, planned: int) -> None:

@@ -1,0 +1,93 @@
+"""Released models on the Hugging Face hub: found in the local cache, or fetched there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+)
+
+from iclora.checkpoints.released import INDEX
+from iclora.errors import ModelError
+
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_PARTS = (
+    "transformer",
+    "vae",
+    "connectors",
+    "text_encoder",
+    "tokenizer",
+    "audio_vae",
+    "vocoder",
+    "scheduler",
+)
+_WANTED = [INDEX, *(f"{part}/*" for part in _PARTS)]
+_CONVERTED = "diffusers/LTX-2.3-Distilled-Diffusers or Lightricks/LTX-2"
+
+
+def is_repository(model: str) -> bool:
+    """Whether a name has the form of a repository on the hub, `owner/name`."""
+    return _REPOSITORY.fullmatch(model) is not None
+
+
+def find_fetched(repository: str) -> Path:
+    """Find a repository in the local cache.
+
+    Args:
+        repository: Its name, `owner/name`.
+
+    Returns:
+        The folder of its newest fetched snapshot.
+
+    Raises:
+        ModelError: It was not fetched.
+    """
+    try:
+        return Path(snapshot_download(repository, local_files_only=True, allow_patterns=_WANTED))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise ModelError(
+            f"There is no model '{repository}': it is not a folder, and was not fetched from the hub. "
+            f"Fetch it with: iclora models fetch {repository}"
+        ) from error
+
+
+def fetch(repository: str) -> Path:
+    """Fetch the parts of a released model into the local cache; goes on where it was broken off.
+
+    Args:
+        repository: Its name on the hub, `owner/name`; its licence may have to be accepted there first.
+
+    Returns:
+        The folder of the snapshot.
+
+    Raises:
+        ModelError: The hub cannot be reached or refuses, or the repository is not in diffusers' layout.
+    """
+    try:
+        hf_hub_download(repository, INDEX)
+        return Path(snapshot_download(repository, allow_patterns=_WANTED))
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"The hub cannot be reached for {repository} ({_first_line(error)}). Try again, or copy the "
+            "folder from elsewhere and give its path."
+        ) from error
+    except EntryNotFoundError as error:
+        raise ModelError(
+            f"{repository} has no {INDEX}: it is not in diffusers' layout. Fetch a model that is, such as "
+            f"{_CONVERTED}."
+        ) from error
+    except (HFValidationError, OSError) as error:
+        raise ModelError(
+            f"{repository} cannot be fetched ({_first_line(error)}). Check the name, accept its licence on "
+            "huggingface.co, and log in with: hf auth login"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].split(". ")[0] if text else type(error).__name__
