@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from iclora import controls, media
 from iclora.cli import app
+from iclora.cli.asking import gather, references_of
+from iclora.cli.options import PlanWords
 from iclora.controls.poses import Poses, finding
+from iclora.plan import make_plan
 from tests.controls.poses.people import person
 
 
@@ -72,7 +75,7 @@ def test_edited_keypoints_are_drawn_as_they_are(tmp_path: Path) -> None:
     points = np.stack([person(step)[None] for step in (0, 40, 0, 40)])
     poses = Poses(points=points, height=130, width=200, fps=8.0)
     file = edited(tmp_path / "in.json", poses)
-    assert run("--from-keypoints", file, "-o", f"{tmp_path}/out/")[0] == 0
+    assert run(file, "-o", f"{tmp_path}/out/")[0] == 0
     assert np.array_equal(media.read(tmp_path / "out").frames, controls.draw_poses(poses).frames)
 
 
@@ -80,7 +83,7 @@ def test_edited_keypoints_at_another_size_and_clock(tmp_path: Path) -> None:
     poses = Poses(points=np.stack([person()[None]] * 4), height=130, width=200, fps=8.0)
     file = edited(tmp_path / "in.json", poses)
     words = ("--size", "100x66", "--fps", "16", "--keypoints", tmp_path / "out.json")
-    assert run("--from-keypoints", file, "-o", tmp_path / "out.mp4", *words)[0] == 0
+    assert run(file, "-o", tmp_path / "out.mp4", *words)[0] == 0
     made = media.read(tmp_path / "out.mp4")
     assert made.frames.shape == (8, 66, 100, 3) and made.fps == 16.0
     assert controls.read_keypoints(tmp_path / "out.json").body[0, 0, 0, 0] == pytest.approx(
@@ -93,7 +96,7 @@ def test_retargeting(tmp_path: Path) -> None:
     large = Poses(points=person(scale=2.0)[None, None], height=260, width=400, fps=8.0)
     file, body = edited(tmp_path / "in.json", small), edited(tmp_path / "body.json", large)
     words = ("--body", body, "--scale", "0.5", "--move", "-7,-3", "--keypoints", tmp_path / "out.json")
-    assert run("--from-keypoints", file, "-o", tmp_path / "out.png", *words)[0] == 0
+    assert run(file, "-o", tmp_path / "out.png", *words)[0] == 0
     back = controls.read_keypoints(tmp_path / "out.json").body[0, 0]
     assert np.allclose(back[:, :2], person()[:18, :2] + (-7, -3), atol=0.01)
 
@@ -102,17 +105,17 @@ def test_retargeting(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("none.mp4", "-o", "OUT/a.mp4"), "There is no file none.mp4"),
-        (("-o", "OUT/a.mp4"), "Give either a clip or --from-keypoints FILE"),
-        (("FILM", "--from-keypoints", "a.json", "-o", "OUT/a.mp4"), "and not both"),
-        (("--from-keypoints", "a.json", "-o", "OUT/a.mp4"), "There is no file a.json"),
+        (("a.json", "-o", "OUT/a.mp4"), "There is no file a.json; give keypoints"),
+        (("FILM", "-o", "OUT/a.mp4", "--body", "a.json"), "There is no file a.json; give keypoints"),
         (("FILM", "-o", "OUT/a.mp4", "--estimator", "other"), "There is no estimator 'other'"),
         (("FILM", "-o", "OUT/a.mp4", "--estimator", "dwpose"), "Nobody is found in any of the 9 frames"),
         (("FILM", "-o", "OUT/a.mp4", "--min-score", "0.95"), "Nobody is found"),
-        (("FILM", "-o", "OUT/a.mp4", "--smooth", "3"), "The smoothing is 3.0"),
-        (("FILM", "-o", "OUT/a.mp4", "--stick-width", "0"), "The stick width is 0 pixels"),
+        (("none.mp4", "-o", "OUT/a.mp4", "--smooth", "3"), "The smoothing is 3.0"),
+        (("none.mp4", "-o", "OUT/a.mp4", "--min-score", "nan"), "The least score of a point is nan"),
+        (("none.mp4", "-o", "OUT/a.mp4", "--stick-width", "0"), "The stick width is 0 pixels"),
         (("FILM", "-o", "OUT/a.mp4", "--people", "0"), "Cannot keep 0 people"),
         (("FILM", "-o", "OUT/a.mp4", "--move", "5"), "--move '5' is not a way to go"),
-        (("FILM", "-o", "OUT/a.mp4", "--scale", "0"), "Cannot scale by 0.0"),
+        (("none.mp4", "-o", "OUT/a.mp4", "--scale", "0"), "Cannot scale by 0.0"),
         (("FILM", "-o", "OUT/a.mp4", "--keypoints", "OUT/a.txt"), "give a name that ends in .json"),
         (("FILM", "-o", "OUT/a.mp4", "--keypoints", "OUT/a.mp4.json"), "is another result or a source"),
         (("FILM", "-o", "OUT/a.mp4", "--sheet", "OUT/a.tif"), "Cannot write a sheet as"),
@@ -132,6 +135,42 @@ def test_generate_follows_a_pose(micro_model: Path, film_path: Path, tmp_path: P
     assert done.exit_code == 0, done.output
     assert "the control is pose, but the adapter follows canny" in done.stderr
     assert json.loads((tmp_path / "out.mp4.json").read_text())["plan"]["references"][0]["control"] == "pose"
+
+
+def test_generate_draws_keypoints_at_the_plans_size(micro_model: Path, tmp_path: Path) -> None:
+    poses = Poses(points=np.stack([person(step)[None] for step in range(6)]), height=130, width=200, fps=8.0)
+    file = edited(tmp_path / "walk.json", poses)
+    words = ["--model", str(micro_model), "-p", "a", "--control", f"pose={file}", "--frames", "9"]
+    done = CliRunner().invoke(app, ["generate", *words, "--size", "96x64", "-o", str(tmp_path / "out.mp4")])
+    assert done.exit_code == 0, done.output
+    reference = json.loads((tmp_path / "out.mp4.json").read_text())["plan"]["references"][0]
+    assert (reference["control"], reference["label"]) == ("pose", "walk.json")
+    assert media.read(tmp_path / "out.mp4").frames.shape == (9, 64, 96, 3)
+
+
+def test_what_generate_draws_of_keypoints(micro_model: Path, tmp_path: Path) -> None:
+    """Covered, the middle kept, on the clock of the plan: what `control pose` draws of the same file."""
+    poses = Poses(points=np.stack([person(step)[None] for step in range(9)]), height=130, width=200, fps=16.0)
+    file = edited(tmp_path / "walk.json", poses)
+    words = PlanWords(
+        model=str(micro_model), prompt="a", control=[f"pose={file}"], size="96x64", frames=9, fps=8.0
+    )
+    asked = gather(words, lambda *_: None)
+    (reference,) = references_of(asked, make_plan(asked.request), words, lambda *_: None)
+    assert run(file, "-o", f"{tmp_path}/out/", "--size", "96x64", "--fps", "8", "--frames", "9")[0] == 0
+    drawn = media.read(tmp_path / "out", fps=8.0)
+    assert drawn.frames.any() and np.array_equal(reference.clip.frames, drawn.frames)
+
+
+def test_plan_says_what_keypoints_lack(micro_model: Path, tmp_path: Path) -> None:
+    body = {"people": [{"pose_keypoints_2d": person()[:18].reshape(-1).tolist()}]}
+    (tmp_path / "a.json").write_text(json.dumps([body, body]))
+    words = ["plan", "--model", str(micro_model), "-p", "a", "--control", f"pose={tmp_path / 'a.json'}"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1 and "a.json does not say how large the picture is" in done.stderr
+    assert CliRunner().invoke(app, [*words, "--size", "96x64"]).exit_code == 0
+    done = CliRunner().invoke(app, [*words, "--size", "96x64", "--keep-audio"])
+    assert done.exit_code == 1 and "a.json has no sound to keep" in done.stderr
 
 
 def test_fetching_something_unknown() -> None:

@@ -155,7 +155,7 @@ def test_the_plan_says_what_is_wrong_with_tracks(micro_model: Path, tmp_path: Pa
     points = [{"x": 10 + 6 * frame, "y": 32} for frame in range(12)]
     (tmp_path / "t.json").write_text(json.dumps([points]))
     words = ("plan", "--model", micro_model, "--prompt", "a", "--control", f"tracks={tmp_path / 't.json'}")
-    code, said = run(*words, "--size", "64x64")
+    code, said = run(*words, "--size", "64x64", "--json")
     assert code == 0 and "t.json: Off the canvas: track 1 at frame 9." in said
     code, said = run(*words)
     assert code == 1 and "t.json: The tracks do not say how large their canvas is" in said

@@ -187,7 +187,8 @@ def test_the_sound_of_the_film_is_kept_if_asked(micro_model: Path, film_path: Pa
 def test_plan_ends_with_1_on_an_error(micro_model: Path) -> None:
     result = invoke("plan", "--model", micro_model, "--prompt", "a ball", "--frames", "0")
     assert result.exit_code == 1
-    assert "error: 0 frames are no clip. Ask for 9." in result.stderr
+    row = next(line for line in result.stdout.splitlines() if line.startswith("error"))
+    assert "0 frames are no clip." in row and row.rstrip().endswith("Ask for 9.")
 
 
 def empty_video(path: Path) -> Path:
@@ -229,7 +230,7 @@ def test_controls_that_cannot_be_read(micro_model: Path, tmp_path: Path, kind: s
         (("--prompt", "word " * 100), "tokens; the model takes 16. Shorten it."),
         (("--adapter", "depth"), "There is no adapter 'depth'"),
         (("--device", "warp"), "There is no device 'warp' here"),
-        (("--control", "depth=in.mp4"), "Kinds: canny"),
+        (("--control", "sketch=in.mp4"), "is not KIND=CLIP with a known kind"),
         (("--reference", "in.mp4,power=2"), "unknown word 'power'"),
         (("--image", "in.png"), "is not FILE@FRAME"),
         (("--attention-strength", "2", "--reference", "FILM"), "the attention strength is 2"),
@@ -332,3 +333,67 @@ def test_a_folder_with_other_things_is_not_replaced(micro_model: Path, tmp_path:
     result = generate(micro_model, "-o", f"{folder}/", "--overwrite")
     assert result.exit_code == 1 and "holds mine.txt, which is no frame of a result" in result.stderr
     assert (folder / "mine.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out.png", "out/"])
+def test_a_sound_that_the_result_cannot_hold_is_refused(tmp_path: Path, name: str) -> None:
+    """Before the film, which is not there, is looked for."""
+    for command in ("generate", "plan"):
+        words = (
+            "--prompt",
+            "a ball",
+            "--control",
+            "canny=none.mp4",
+            "--keep-audio",
+            "-o",
+            f"{tmp_path}/{name}",
+        )
+        result = invoke(command, *words)
+        assert result.exit_code == 1 and "holds no sound; write a .mp4 or .webm" in result.stderr
+    assert "There is no file none.mp4" in invoke(*("plan", *words[:-2])).stderr
+
+
+def test_the_rate_of_a_folder_of_pictures_is_told(micro_model: Path, tmp_path: Path) -> None:
+    folder = media.save(moving_square(), tmp_path / "frames")
+    words = ("plan", "--model", micro_model, "--prompt", "a ball", "--control", f"canny={folder}")
+    told = "frames: pictures have no frame rate; 16 per second are taken."
+    assert told in invoke(*words).stdout and "with --fps." in invoke(*words).stdout
+    assert told not in invoke(*words, "--fps", "12").stdout
+    film = media.save(moving_square(), tmp_path / "film.mp4")
+    assert "no frame rate" not in invoke(*words[:-1], f"canny={film}").stdout
+
+
+def test_plan_prints_findings_as_a_table_and_as_json(micro_model: Path, tmp_path: Path) -> None:
+    light = Clip(frames=moving_square().frames + np.uint8(50), fps=16.0)
+    film_path = media.save(light, tmp_path / "film.mp4")
+    words = (
+        "plan",
+        "--model",
+        micro_model,
+        "--prompt",
+        "a ball",
+        "--adapter",
+        "canny",
+        "--reference",
+        film_path,
+    )
+    table = [line for line in invoke(*words).stdout.splitlines() if line.startswith(("finding", "warning"))]
+    assert table[0].split() == "finding what is the case what to do".split()
+    advice = "For its edges use --control canny=film.mp4."
+    assert table[1].rstrip().endswith(advice) and table[1].index(advice) == table[0].index("what to do")
+    findings = json.loads(invoke(*words, "--json").stdout)["findings"]
+    assert any(one["level"] == "warning" and one["advice"] == advice for one in findings)
+
+
+def test_generate_stops_at_an_empty_control_before_loading(
+    micro_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("iclora.checkpoints.load")
+    flat = Clip(frames=np.full((9, 64, 64, 3), 90, np.uint8), fps=16.0)
+    film, output = media.save(flat, tmp_path / "flat.mp4"), tmp_path / "out.mp4"
+    result = generate(micro_model, "--control", f"canny={film}", "-o", output)
+    check_refused(result, "flat.mp4: no frame shows anything: it controls nothing.", output)
+    mask = media.save(Clip(frames=np.zeros((1, 64, 64, 3), np.uint8), fps=1.0), tmp_path / "mask.png")
+    good = media.save(moving_square(), tmp_path / "good.mp4")
+    result = generate(micro_model, "--control", f"canny={good}", "--attention-mask", mask, "-o", output)
+    check_refused(result, "good.mp4: its attention mask is black everywhere", output)

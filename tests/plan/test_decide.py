@@ -212,16 +212,6 @@ def test_references_without_an_adapter_are_warned_of(micro_model: Path) -> None:
     assert "There are references but no adapter" in said(plan, "warning")[0]
 
 
-def test_a_film_where_lines_are_expected_is_warned_of(micro_model: Path) -> None:
-    asked = Request(
-        prompt="",
-        model=str(micro_model),
-        adapters=(("canny", 1.0),),
-        references=(ReferenceRequest(source=source()),),
-    )
-    assert "For its edges use --control canny=in.mp4." in said(make_plan(asked), "warning")[0]
-
-
 def test_a_downscale_other_than_the_adapters_is_warned_of(micro_model: Path) -> None:
     reference = ReferenceRequest(source=source(is_lines=True), downscale=1)
     plan = make_plan(

@@ -20,10 +20,12 @@ from iclora.plan.facts import (
 )
 from iclora.plan.values import (
     Finding,
+    Findings,
     ImageRequest,
     Plan,
     PlannedAdapter,
     PlannedCache,
+    PlannedMemory,
     PlannedReference,
     ReferenceRequest,
     Request,
@@ -33,11 +35,13 @@ from iclora.plan.values import (
 __all__ = [
     "AdapterFacts",
     "Finding",
+    "Findings",
     "ImageRequest",
     "ModelFacts",
     "Plan",
     "PlannedAdapter",
     "PlannedCache",
+    "PlannedMemory",
     "PlannedReference",
     "ReferenceRequest",
     "Request",

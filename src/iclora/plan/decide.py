@@ -7,13 +7,25 @@ changed to the findings.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from iclora import geometry
 from iclora.geometry import LatentGrid
+from iclora.plan.checking import check_dials
 from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
 from iclora.plan.keeping import keep_references, looks_one_way
 from iclora.plan.laying import Canvas, lay_reference
-from iclora.plan.values import Findings, Plan, PlannedAdapter, ReferenceRequest, Request
+from iclora.plan.memory import check_memory, estimate_memory
+from iclora.plan.values import (
+    Findings,
+    Plan,
+    PlannedAdapter,
+    PlannedCache,
+    PlannedMemory,
+    PlannedReference,
+    ReferenceRequest,
+    Request,
+)
 
 MAX_SIZE_SHARE = 64
 """Most target tokens accepted, as a multiple of those at the model's own size: beyond it memory runs out."""
@@ -50,7 +62,7 @@ def make_plan(request: Request) -> Plan:
         for asked, factors in zip(request.references, scales, strict=True)
     ]
     _check_rest(request, facts, canvas, findings)
-    _say_rest(request, facts, findings)
+    check_dials(adapters, references, findings)
     one_way = looks_one_way(adapters, findings)
     cache = keep_references(request, facts, canvas.grid, references, findings, one_way=one_way)
     return Plan(
@@ -69,10 +81,11 @@ def make_plan(request: Request) -> Plan:
         reference_cache=cache,
         sigmas=facts.recipe.sigmas,
         grid=canvas.grid,
-        has_audio=facts.recipe.has_audio,
+        **_audio(request, facts, canvas),
         adapters=tuple(adapters),
         references=tuple(references),
         images=request.images,
+        memory=_memory(request, facts, canvas.grid, adapters, references, cache, findings),
         findings=tuple(findings),
     )
 
@@ -254,6 +267,14 @@ def _length(request: Request, facts: ModelFacts, fps: float, factor: int, findin
     return min(whole, max(1, (available - 1) // factor) * factor + 1)
 
 
+def _audio(request: Request, facts: ModelFacts, canvas: Canvas) -> dict[str, Any]:
+    """What the plan says of audio: latents as long as the video, none where the model has no audio."""
+    if not facts.recipe.has_audio:
+        return {"has_audio": False}
+    count = round(canvas.num_frames / canvas.fps * facts.recipe.audio_latents_per_second)
+    return {"has_audio": True, "num_audio_tokens": max(1, count), "sound": request.sound}
+
+
 def _check_amount(grid: LatentGrid, facts: ModelFacts, findings: Findings) -> None:
     """Refuse or warn of sizes far beyond the model's own."""
     own = facts.grid.num_tokens
@@ -265,6 +286,24 @@ def _check_amount(grid: LatentGrid, facts: ModelFacts, findings: Findings) -> No
             findings.error(f"{text}; at most {MAX_SIZE_SHARE} times is accepted.", advice)
         else:
             findings.warning(f"{text}; quality may suffer.", advice)
+
+
+def _memory(  # noqa: PLR0913  all that takes memory
+    request: Request,
+    facts: ModelFacts,
+    grid: LatentGrid,
+    adapters: list[PlannedAdapter],
+    references: list[PlannedReference],
+    cache: PlannedCache,
+    findings: Findings,
+) -> PlannedMemory:
+    """Estimate the memory, and compare it with the device's."""
+    later = sum(image.frame > 0 for image in request.images) * grid.height * grid.width
+    num_tokens = grid.num_tokens + later + sum(one.grid.num_tokens for one in references)
+    kept = 0 if ",host" in cache.mode else cache.num_bytes
+    memory = estimate_memory(facts, adapters, grid, num_tokens, kept, request.dtype)
+    check_memory(memory, request.device, findings, loaded=request.loaded)
+    return memory
 
 
 def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: Findings) -> None:
@@ -287,6 +326,7 @@ def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: F
     if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 1):
         text = f"The guidance scale is {request.guidance_scale:g}; a number from 1 (none) up is accepted."
         findings.error(text)
+    _say_rest(request, facts, findings)
 
 
 def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
@@ -306,8 +346,13 @@ def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
             "where the last attention strength leaves 1.",
             advice="--isolate hides them at 1 too, --no-isolate lets them see each other always.",
         )
-    if request.guidance_scale > 1:
+    if facts.recipe.guidance_scale > request.guidance_scale:
+        text = f"The model is made for a guidance scale of {facts.recipe.guidance_scale:g}."
+        findings.warning(text, advice=f"--guidance {facts.recipe.guidance_scale:g} gives it that.")
+    if request.guidance_scale > 1 and facts.recipe.guidance_scale == 1:
         text = "Guidance doubles the time, and a distilled schedule is made to do without it."
         findings.note(text)
+    if facts.recipe.remark:
+        findings.note(facts.recipe.remark)
     if not facts.recipe.has_audio:
         findings.note(f"The model '{facts.recipe.name}' has no audio of its own: a silent clip.")

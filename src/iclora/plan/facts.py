@@ -219,13 +219,4 @@ def _tokenizer(folder: Path) -> Any:
 
 def _config(folder: Path, part: str) -> dict[str, Any]:
     """Read the config of one part of a model."""
-    path = folder / part / "config.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}). Fetch the model again.") from error
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON ({error}). Fetch the model again.") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no settings. Fetch the model again.")
-    return content
+    return checkpoints.read_config(folder / part / "config.json")

@@ -102,6 +102,9 @@ def _in_words(dial: str, value: int | float) -> str:
 def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
     """Say how a reference is brought to the result's rate and length."""
     said = []
+    if not source.has_rate:
+        text = f"{source.label}: pictures have no frame rate; {canvas.fps:.4g} per second are taken."
+        findings.warning(text, advice="Say the rate they were made at with --fps.")
     if source.num_frames == 1 and canvas.num_frames > 1:
         said.append("the still is repeated")
     elif source.num_frames > 1:
@@ -132,7 +135,3 @@ def _say_picture(
         followed = " or ".join(sorted(map(str, kinds)))
         text = f"{source.label}: the control is {asked.control}, but the adapter follows {followed}."
         findings.warning(text, about="adapter")
-    if asked.control is None and kinds == {"canny"} and not source.is_lines:
-        text = f"{source.label}: the adapter follows white lines on black, and this clip is not that."
-        advice = f"For its edges use --control canny={source.label}."
-        findings.warning(text, advice=advice, about="adapter")

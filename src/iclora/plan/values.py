@@ -64,6 +64,7 @@ class Source:
         num_frames: Frames; what was read, where a file was not read to its end.
         fps: Frames per second.
         is_lines: Whether it is black and white, as an edge control is.
+        has_rate: Whether the rate is its own; pictures of a folder have none, and take the result's.
     """
 
     label: str
@@ -72,6 +73,7 @@ class Source:
     num_frames: int
     fps: float
     is_lines: bool = False
+    has_rate: bool = True
 
     @classmethod
     def of(cls, clip: Clip, label: str) -> Source:
@@ -141,7 +143,10 @@ class Request:
         isolate: Whether references and later images are hidden from each other; None is the official rule, by
             which they are from the first weighted one on.
         reference_cache: ``off``, ``exact`` or ``every:K``; see `transformer.CachePolicy.parse`.
-        dtype: What is computed in; for the bytes of the cache.
+        sound: Whether the result gets the sound that the model makes, if it makes any.
+        dtype: What is computed in; for the estimate of memory.
+        device: Where to compute; a CUDA device that is there is compared with the memory needed.
+        loaded: Whether the weights are there already.
     """
 
     prompt: str
@@ -157,7 +162,10 @@ class Request:
     guidance_scale: float = 1.0
     isolate: bool | None = None
     reference_cache: str = "off"
+    sound: bool = True
     dtype: torch.dtype = torch.float32
+    device: str = "cpu"
+    loaded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,10 +220,33 @@ class PlannedCache:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedMemory:
+    """Estimated bytes of memory on the device, at most at a time.
+
+    Attributes:
+        weights: All parts of the model, and the adapters.
+        step: One step of the transformer, beside the weights.
+        decoding: Decoding the frames, beside the weights.
+        kept: What is kept of references between steps.
+    """
+
+    weights: int
+    step: int
+    decoding: int
+    kept: int
+
+    @property
+    def total(self) -> int:
+        """The most at a time."""
+        return self.weights + self.kept + max(self.step, self.decoding)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that will be done, in numbers; see `Request` for what is asked.
 
-    `one_way` says that references do not look at the target, as the adapters were trained.
+    `one_way` says that references do not look at the target, as the adapters were trained. The audio stream
+    of a model that has one runs in any case, as the video hears it; `sound` says that the result gets it.
     """
 
     model: str
@@ -234,9 +265,12 @@ class Plan:
     sigmas: tuple[float, ...]
     grid: LatentGrid
     has_audio: bool
+    num_audio_tokens: int = 0
+    sound: bool = False
     adapters: tuple[PlannedAdapter, ...]
     references: tuple[PlannedReference, ...]
     images: tuple[ImageRequest, ...]
+    memory: PlannedMemory
     findings: tuple[Finding, ...]
 
     @property
@@ -266,5 +300,6 @@ class Plan:
         counts = {
             "num_target_tokens": self.num_target_tokens,
             "num_reference_tokens": self.num_reference_tokens,
+            "num_memory_bytes": self.memory.total,
         }
         return dataclasses.asdict(self) | counts

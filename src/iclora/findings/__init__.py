@@ -1,0 +1,15 @@
+"""What pixels tell before they cost an hour: controls, masks and pictures looked at once the plan is made.
+
+    Plan ───────────────────────┐
+    controls, masks, pictures ──┴─► look_closer ─► the same Plan with more findings
+
+`look` measures a clip from a few of its frames; `judge` says what is wrong with it for a kind of control.
+"""
+
+from iclora.findings.closer import Shown, look_closer
+from iclora.findings.judging import judge, resemblance
+from iclora.findings.looks import Look, look
+from iclora.findings.masks import judge_mask
+from iclora.findings.pictures import agreement
+
+__all__ = ["Look", "Shown", "agreement", "judge", "judge_mask", "look", "look_closer", "resemblance"]

@@ -1,0 +1,90 @@
+"""A plan looked at again, with the clips, masks and pictures at hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from iclora.clip import Clip
+from iclora.findings.judging import FAMILIES, judge
+from iclora.findings.looks import look
+from iclora.findings.masks import judge_mask
+from iclora.findings.pictures import LEAST_AGREEMENT, agreement
+from iclora.plan import Findings, Plan, PlannedReference
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shown:
+    """What can be seen of one reference of a plan.
+
+    Attributes:
+        clip: The control, or the film it will be taken from.
+        mask: Its attention mask, `h w` or `f h w`, 0 to 1, on the clock of the result.
+        is_film: Whether the control is still to be taken from the clip.
+    """
+
+    clip: Clip
+    mask: Float[np.ndarray, ...] | Bool[np.ndarray, ...] | None = None
+    is_film: bool = False
+
+
+def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[int, Clip]] = ()) -> Plan:
+    """Look at what a plan was made for, and say what may disappoint.
+
+    Args:
+        plan: The plan.
+        references: What can be seen of each reference of the plan, in its order.
+        images: Pictures, each with the frame of the result that shall show it.
+
+    Returns:
+        The plan with more findings.
+    """
+    findings = Findings(plan.findings)
+    for shown, planned in zip(references, plan.references, strict=True):
+        kind = _kind(planned, plan)
+        clip = _used(shown.clip, plan)
+        findings += judge(look(clip), kind, planned.label, film=shown.is_film)
+        if shown.mask is not None:
+            findings += judge_mask(shown.mask, planned.grid, planned.label)
+        if FAMILIES.get(kind or "") in ("lines", "smooth") and planned.attention_strength > 0:
+            _say_pictures(clip, images, planned, plan, findings)
+    return dataclasses.replace(plan, findings=tuple(findings))
+
+
+def _kind(planned: PlannedReference, plan: Plan) -> str | None:
+    """The control a reference is: as asked for, else what all adapters that say so follow."""
+    said = {adapter.control for adapter in plan.adapters} - {None}
+    return planned.control if planned.control is not None or len(said) != 1 else said.pop()
+
+
+def _used(clip: Clip, plan: Plan) -> Clip:
+    """The frames that reach the result, on the clip's own clock; no copy."""
+    num_frames = max(1, math.ceil(plan.num_frames / plan.fps * clip.fps - 1e-6))
+    return (
+        clip if num_frames >= clip.num_frames else dataclasses.replace(clip, frames=clip.frames[:num_frames])
+    )
+
+
+def _say_pictures(
+    clip: Clip,
+    images: Sequence[tuple[int, Clip]],
+    planned: PlannedReference,
+    plan: Plan,
+    findings: Findings,
+) -> None:
+    for (frame, image), asked in zip(images, plan.images, strict=True):
+        if not 0 <= frame < plan.num_frames:
+            continue  # an error of its own
+        place = min(round(frame / plan.fps * clip.fps), clip.num_frames - 1)
+        share = agreement(np.ascontiguousarray(clip.frames[place]), np.ascontiguousarray(image.frames[0]))
+        if share is not None and share < LEAST_AGREEMENT:
+            findings.warning(
+                f"{asked.label} at frame {frame} disagrees with {planned.label} there: "
+                f"{max(0.0, share):.0%} more of the control's edges than by chance are in the picture.",
+                advice="Make the picture from that frame of the film, or choose a control that fits it.",
+            )

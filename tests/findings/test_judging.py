@@ -1,0 +1,163 @@
+"""findings.judging: every finding triggered by a damaged control, none by a good one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from iclora import controls, media
+from iclora.clip import Clip
+from iclora.findings import judge, look, resemblance
+from tests.findings import clips
+from toyworld.render import HELD_OUT_SEED_START, render
+
+GOOD: dict[str, Callable[[], Clip]] = {
+    "canny": clips.lines,
+    "tracks": clips.trails,
+    "pose": clips.trails,
+    "depth": clips.depth,
+}
+
+
+def said(clip: Clip, kind: str | None, *, film: bool = False) -> list[str]:
+    return [f"{one.level}: {one}" for one in judge(look(clip), kind, "a.mp4", film=film)]
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_good_controls_give_no_finding(kind: str) -> None:
+    assert said(GOOD[kind](), kind) == []
+    assert said(GOOD[kind](), None) == []
+
+
+def test_a_good_film_gives_no_finding() -> None:
+    assert said(clips.film(), None) == said(clips.film(), "canny", film=True) == []
+
+
+@pytest.mark.parametrize("name", ["carphone_pristine", "bikes", "bigbuckbunny"])
+def test_filmed_clips_and_their_controls_give_no_finding(filmed_clips: Path, name: str) -> None:
+    film = media.read(filmed_clips / f"{name}.mp4", max_frames=17)
+    film = media.resize(film, min(film.height, 288), min(film.width, 384))
+    assert said(film, "canny", film=True) == []
+    assert said(controls.canny(film), "canny") == said(controls.canny(film, thickness=3), "canny") == []
+    assert said(controls.tracks(film), "tracks") == []
+
+
+def test_scenes_of_the_embedded_models_world_give_no_finding() -> None:
+    scenes = render(
+        [HELD_OUT_SEED_START, HELD_OUT_SEED_START + 1], height=256, width=256, num_frames=5, fps=16.0
+    )
+    for frames, metres in zip(scenes.frames.numpy(), scenes.depth.numpy(), strict=True):
+        film = Clip(frames=frames, fps=16.0)
+        near = 1 / np.maximum(metres, 1e-3)
+        levels = np.interp(near, np.percentile(near, [1, 99]), [0, 255]).astype(np.uint8)
+        assert said(film, "canny", film=True) == said(controls.canny(film), "canny") == []
+        assert said(Clip(frames=np.repeat(levels[..., None], 3, axis=-1), fps=16.0), "depth") == []
+
+
+@pytest.mark.parametrize("kind", ["canny", "pose", "depth", None])
+def test_a_control_that_is_empty_throughout_is_an_error(kind: str | None) -> None:
+    black = clips.changed(clips.lines(), np.zeros((9, 96, 96, 3)))
+    assert len(said(black, kind)) == 1 and said(black, kind)[0].startswith("error: a.mp4: no frame shows")
+    noisy = clips.changed(black, black.frames + np.random.default_rng(0).integers(0, 6, black.frames.shape))
+    assert said(noisy, kind) == said(black, kind)
+
+
+def test_no_tracks_may_be_meant() -> None:
+    black = clips.changed(clips.lines(), np.zeros((9, 96, 96, 3)))
+    assert said(black, "tracks")[0].startswith("warning: a.mp4: no frame shows anything")
+
+
+def test_empty_frames_are_named() -> None:
+    frames = clips.lines().frames.copy()
+    frames[[0, 1, 2, 5]] = 0
+    text = said(clips.changed(clips.lines(), frames), "canny")
+    assert len(text) == 1 and "frames 0-2, 5 of 9 show nothing" in text[0] and "attention mask" in text[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "clip", "like"),
+    [
+        ("canny", clips.film, "a film or a photo"),
+        ("canny", clips.depth, "a smooth grey picture"),
+        ("canny", clips.trails, "coloured lines on black"),
+        ("pose", clips.film, "a film or a photo"),
+        ("tracks", clips.depth, "a smooth grey picture"),
+        ("depth", clips.film, "a film or a photo"),
+        ("depth", clips.lines, "white lines on black"),
+        ("depth", clips.trails, "coloured lines on black"),
+    ],
+)
+def test_the_wrong_kind(kind: str, clip: Callable[[], Clip], like: str) -> None:
+    text = said(clip(), kind)
+    assert len(text) == 1 and f"clip looks like {like}." in text[0]
+    assert resemblance(look(clip())) == like
+    assert judge(look(clip()), kind, "a")[0].about == "adapter"
+
+
+@pytest.mark.parametrize("kind", ["canny", "tracks", "pose", "depth"])
+def test_inverted_controls(kind: str) -> None:
+    clip = GOOD[kind]()
+    text = said(clips.changed(clip, 255 - clip.frames), kind)
+    assert len(text) == 1 and "Invert it" in text[0]
+
+
+def test_wrong_channels() -> None:
+    trails = clips.trails()
+    swapped = said(clips.changed(trails, trails.frames[..., ::-1]), "tracks")
+    assert len(swapped) == 1 and "red and blue are swapped" in swapped[0]
+    grey = np.repeat(trails.frames.max(axis=3, keepdims=True), 3, axis=3)
+    assert "the lines have no colour" in said(clips.changed(trails, grey), "pose")[0]
+    inferno = [
+        cv2.applyColorMap(frame[..., 0], cv2.COLORMAP_INFERNO)[..., ::-1] for frame in clips.depth().frames
+    ]
+    assert (
+        "it is coloured, but grey depth" in said(clips.changed(clips.depth(), np.stack(inferno)), "depth")[0]
+    )
+    one_channel = clips.lines().frames * np.array([1, 0, 0], np.uint8)
+    assert "looks like coloured lines on black" in said(clips.changed(clips.lines(), one_channel), "canny")[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "gain", "lift"), [("canny", 0.4, 0), ("tracks", 0.4, 0), ("depth", 0.2, 100)]
+)
+def test_little_contrast(kind: str, gain: float, lift: float) -> None:
+    clip = GOOD[kind]()
+    faint = said(clips.changed(clip, clip.frames * gain + lift), kind)
+    assert any("little contrast" in text and "Stretch its levels" in text for text in faint), faint
+
+
+def test_little_contrast_in_a_film() -> None:
+    faint = said(clips.changed(clips.film(), clips.film().frames * 0.2 + 90), "canny", film=True)
+    assert any("little contrast" in text for text in faint)
+
+
+def test_little_detail() -> None:
+    frames = np.zeros((9, 96, 96, 3), np.uint8)
+    frames[:, 40, 40:46] = 255
+    assert any(
+        "little detail: lines cover 0.07%" in text for text in said(Clip(frames=frames, fps=16.0), "canny")
+    )
+    ramp = np.broadcast_to(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None, None], (9, 96, 96, 3))
+    assert any("little detail: 0.00%" in text for text in said(Clip(frames=ramp.copy(), fps=16.0), "depth"))
+
+
+@pytest.mark.parametrize("kind", ["depth", None])
+def test_flicker(kind: str | None) -> None:
+    gains = 1 - np.array([0, 0.3, 0.05, 0.25, 0, 0.35, 0.1, 0.3, 0])[:, None, None, None]
+    text = said(clips.changed(clips.depth(), clips.depth().frames * gains), kind)
+    assert len(text) == 1 and "it flickers" in text[0] and "once for the whole clip" in text[0]
+
+
+def test_flicker_of_lines_and_a_cut() -> None:
+    frames = clips.lines(thickness=3).frames.copy()
+    frames[1::2, :22] = 0
+    assert any("it flickers" in text for text in said(clips.changed(clips.lines(), frames), "canny"))
+    cut = clips.depth().frames.copy()
+    cut[5:] //= 2
+    assert said(clips.changed(clips.depth(), cut), "depth") == []
+
+
+def test_a_clip_too_short_to_flicker() -> None:
+    assert said(Clip(frames=clips.lines().frames[:2], fps=16.0), "canny") == []

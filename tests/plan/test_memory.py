@@ -1,0 +1,123 @@
+"""plan.memory: counted bytes, measured peaks, and cards that have too little."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import LTX2VideoTransformer3DModel
+
+from iclora import checkpoints
+from iclora.plan import Plan, PlannedMemory, Request, make_plan
+from iclora.plan.memory import ESTIMATE_ERROR, check_memory, decoding_bytes, peak_bytes
+from iclora.plan.values import Findings
+
+GIB = 2**30
+# benchmarks/README.md: width 256, float32, tokens and GiB of a step whose references are computed.
+MEASURED = ((1152, 0.014), (1440, 0.021), (1728, 0.026), (2304, 0.034))
+
+
+def memory(weights: int = 0, step: int = 0, decoding: int = 0, kept: int = 0) -> PlannedMemory:
+    return PlannedMemory(weights=weights * GIB, step=step * GIB, decoding=decoding * GIB, kept=kept * GIB)
+
+
+def card(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * GIB, total * GIB))
+
+
+def said(asked: PlannedMemory, device: str = "cuda", **words: Any) -> list[str]:
+    findings = Findings()
+    check_memory(asked, device, findings, **words)
+    return [f"{one.level}: {one}" for one in findings]
+
+
+def plan(model: Path, **words: Any) -> Plan:
+    return make_plan(Request(prompt="", model=str(model), **words))
+
+
+def test_weights_are_counted_from_the_files(micro_model: Path) -> None:
+    parts = checkpoints.load(micro_model)
+    modules = (parts.transformer, parts.vae, parts.connectors, parts.text_encoder)
+    held = sum(tensor.numel() for module in modules for tensor in module.state_dict().values())
+    assert plan(micro_model).memory.weights == pytest.approx(4 * held, rel=0.01)
+    assert plan(micro_model, dtype=torch.bfloat16).memory.weights == plan(micro_model).memory.weights / 2
+    assert plan(micro_model, adapters=(("canny", 1.0),)).memory.weights > plan(micro_model).memory.weights
+
+
+@pytest.mark.parametrize(("num_tokens", "measured"), MEASURED)
+def test_a_step_is_as_measured(micro_model: Path, num_tokens: int, measured: float) -> None:
+    """The estimate of the small model, brought to the tokens and the width of what was measured."""
+    made = plan(micro_model)
+    config = LTX2VideoTransformer3DModel.load_config(micro_model / "transformer")
+    width = config["num_attention_heads"] * config["attention_head_dim"]
+    estimate = made.memory.step / made.num_target_tokens / width * num_tokens * 256
+    assert estimate / GIB == pytest.approx(measured, rel=ESTIMATE_ERROR + 0.02)
+
+
+def test_decoding_is_followed_as_it_runs(micro_model: Path) -> None:
+    """On tensors without values it counts what it counts on real ones."""
+    made = plan(micro_model)
+    vae = checkpoints.load(micro_model).vae
+    latent = torch.zeros(1, vae.config.latent_channels, *made.grid.shape)
+    pixels = 3 * 4 * made.num_frames * made.height * made.width
+    real = peak_bytes(lambda: vae.decode(latent, return_dict=False))
+    assert decoding_bytes(micro_model, made.grid, torch.float32) == max(3 * pixels, real)
+    assert plan(micro_model, num_frames=17).memory.decoding > made.memory.decoding
+
+
+def test_what_is_alive_at_a_time_is_counted() -> None:
+    """1 MiB of floats, then a second beside it; the first ends before the third is made."""
+
+    def call() -> None:
+        first = torch.ones(2**18)
+        second = first + 1
+        second.view(512, 512).mul_(2)
+        del first
+        torch.cat([second[:8], second[8:]])
+
+    assert peak_bytes(call) == 2 * 2**20
+
+
+def test_a_card_with_room_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    card(monkeypatch, free=70, total=80)
+    assert said(memory(weights=50, step=5, decoding=15)) == []
+    assert said(memory(weights=50), device="cpu") == []
+
+
+def test_a_card_with_too_little_free_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    card(monkeypatch, free=40, total=80)
+    found = said(memory(weights=50, step=5, decoding=15, kept=2))
+    assert len(found) == 1 and found[0].startswith(
+        "warning: About 67 GiB of memory are needed, and cuda has 40 GiB"
+    )
+    assert ",host" in found[0] and "end what else uses the card" in found[0]
+
+
+def test_more_than_the_card_has_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    card(monkeypatch, free=23, total=24)
+    found = said(memory(weights=50, step=5, decoding=15))
+    assert found[0].startswith("error: About 65 GiB") and "smaller size or fewer frames" in found[0]
+
+
+def test_weights_that_are_loaded_are_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    card(monkeypatch, free=20, total=80)
+    assert said(memory(weights=50, decoding=15), loaded=True) == []
+    assert said(memory(weights=50, decoding=25), loaded=True) != []
+
+
+def test_a_device_that_is_not_there_is_for_loading_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(device: object) -> None:
+        raise RuntimeError("invalid device ordinal")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", fails)
+    assert said(memory(weights=500), device="cuda:7") == []
+
+
+def test_the_plan_stops_on_it(micro_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
+    made = plan(micro_model, device="cuda")
+    assert any(one.level == "error" and "of memory are needed" in one.text for one in made.findings)
+    assert made.to_json()["num_memory_bytes"] == made.memory.total
