@@ -76,6 +76,15 @@ def test_no_start_inside_is_refused() -> None:
         follow_points(moving_patch(2), np.array([[500.0, 3.0]]))
 
 
+@pytest.mark.parametrize(("height", "width"), [(5, 100), (16, 100), (20, 600), (16, 300), (1, 1)])
+def test_small_and_narrow_pictures(height: int, width: int) -> None:
+    """Flow on fewer than 32 rows writes where it must not."""
+    narrow = media.resize(moving_patch(12), height, width, fit="stretch")
+    tracks = find_tracks(narrow, num_tracks=4)
+    assert tracks is None or (tracks.height, tracks.width) == (height, width)
+    assert (tracks is None) == (height == 1)
+
+
 def test_a_flat_clip_has_nothing_to_follow() -> None:
     flat = Clip(frames=np.full((3, 16, 16, 3), 90, np.uint8), fps=8.0)
     assert find_tracks(flat) is None

@@ -82,12 +82,16 @@ def offline(*_: object) -> str:
 
 @pytest.mark.parametrize("failing", [unreachable, offline])
 def test_an_unreachable_hub_is_one_line_that_says_what_to_do(
-    rtmlib: Path, monkeypatch: pytest.MonkeyPatch, failing: Callable[..., str]
+    rtmlib: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failing: Callable[..., str],
 ) -> None:
     (rtmlib / dwpose.DETECTOR).unlink()
     monkeypatch.setattr(dwpose, "hf_hub_download", failing)
     with pytest.raises(ModelError) as caught:
         dwpose.DWPose()
+    assert "Fetching yolox_l.onnx of yzd-v/DWPose (Apache-2.0)" in caplog.text
     message = str(caught.value)
     assert (
         "Download yolox_l.onnx and dw-ll_ucoco_384.onnx from the Hugging Face repository yzd-v/DWPose"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclora.controls.poses import Poses, read_keypoints, write_keypoints
+from iclora.controls.poses import Poses, holds_keypoints, read_keypoints, write_keypoints
 from iclora.errors import InputError, OutputError, RequestError
 from tests.controls.poses.people import person, poses_of
 
@@ -94,6 +94,29 @@ def test_shares_of_the_picture_become_pixels(tmp_path: Path) -> None:
     assert poses.body[0, 0, 0].tolist() == [50, 65, 1]
 
 
+@pytest.mark.parametrize("identity", [[], None, [3], -1])
+def test_people_have_an_identity_or_none(tmp_path: Path, identity: object) -> None:
+    content = record(person()[:18].reshape(-1).tolist())
+    content["people"][0]["person_id"] = identity
+    assert read_keypoints(written(content, tmp_path)).num_people == 1
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = written(record(flat(18)), tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_keypoints(path).num_frames == 1
+
+
+def test_what_holds_keypoints(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    assert not holds_keypoints(folder)
+    (folder / "a.json").write_text("{}")
+    assert holds_keypoints(folder) and holds_keypoints(folder / "a.json") and holds_keypoints("none.JSON")
+    (folder / "a.png").write_bytes(b"")
+    assert not holds_keypoints(folder) and not holds_keypoints("in.mp4")
+
+
 def test_null_parts_and_a_face_of_68_points(tmp_path: Path) -> None:
     content = record()
     content["people"] = [{"face_keypoints_2d": flat(68), "pose_keypoints_2d": None}]
@@ -142,6 +165,16 @@ def test_what_the_file_does_not_say_is_asked_for(tmp_path: Path) -> None:
         (record(flat(18, first=(1e9, 0, 1))), "lies 1e\\+09 pixels from the corner"),
         (record(flat(18, first=(5, 5, 7))), "scores go from 0 to 7"),
         (record(canvas_width=-3), "'canvas_width' is -3, but must be above 0"),
+        (record(canvas_width="ten"), "'canvas_width' is 'ten', but must be a number above 0"),
+        (
+            record(flat(18), canvas_width=20_000),
+            "Keypoints on a picture of 20000x130 pixels; both sides must be from 1",
+        ),
+        ({"people": 5}, "'people' must be a list of objects, but is '5'"),
+        ({"people": ["x"]}, "'people' must be a list of objects"),
+        ({"frames": 5}, "'frames' must be a list of objects"),
+        ({"annotations": 5}, "'annotations' must be a list of objects"),
+        (record(people=[]), "holds nobody: no point has a score above 0. The keypoints that `iclora control"),
         ([{"keypoints": [1, 2, 3]}], "it lacks 'image_id'"),
         ([{"keypoints": [1, 2, 3], "image_id": 1}], "'keypoints' has 1 points, but COCO has 17"),
         ({"annotations": []}, "it has no images"),
@@ -157,7 +190,7 @@ def test_no_file_no_json_and_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file"):
         read_keypoints(tmp_path / "none.json")
     (tmp_path / "a.json").write_text("{")
-    with pytest.raises(InputError, match="cannot be read as JSON"):
+    with pytest.raises(InputError, match=r"cannot be read as JSON .* show how it is written"):
         read_keypoints(tmp_path / "a.json")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"holds no \.json files"):

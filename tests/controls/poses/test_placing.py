@@ -35,8 +35,15 @@ def test_retime_takes_the_nearest_frame() -> None:
     poses = poses_of(*([person(step)] for step in range(4)), fps=24.0)
     slow = retime(poses, fps=12.0, num_frames=3)
     assert slow.fps == 12.0 and slow.body[:, 0, 0, 0].tolist() == [50, 52, 53]
-    with pytest.raises(RequestError, match="0 frames at 12.0 a second"):
-        retime(poses, fps=12.0, num_frames=0)
+    assert retime(poses, fps=12.0).num_frames == 2 and retime(poses, fps=48.0).num_frames == 8
+    for num_frames in (0, 100_001):
+        with pytest.raises(RequestError, match=f"keypoints of {num_frames} frames; ask for 1 to 100000"):
+            retime(poses, fps=12.0, num_frames=num_frames)
+    with pytest.raises(RequestError, match="keypoints of 166667 frames"):
+        retime(poses, fps=1e6)
+    for fps in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(RequestError, match=f"The frame rate is {fps}"):
+            retime(poses, fps=fps)
 
 
 def test_place_keeps_the_ground() -> None:

@@ -100,6 +100,16 @@ def test_flicker_by_hand() -> None:
     assert flicker(poses_of([person()])) == 0
 
 
+def test_flicker_does_not_depend_on_what_is_not_seen() -> None:
+    """Guessed legs far below the picture make nobody larger: 2 px of what is seen, 63 px high."""
+    frames = []
+    for frame in range(6):
+        somebody = person(2 * (frame % 2))
+        somebody[[9, 10, 12, 13], 2] = 0.1
+        frames.append([somebody])
+    assert flicker(poses_of(*frames)) == pytest.approx(100 * 2 / 63, rel=1e-4)
+
+
 def test_lag_by_hand() -> None:
     poses = waving()
     late = Poses(points=np.roll(poses.points, 2, axis=0), height=130, width=200, fps=FPS)

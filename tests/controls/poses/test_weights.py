@@ -86,6 +86,23 @@ def test_no_network_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyP
     assert "--no-deps" in asked[0]
 
 
+def test_a_download_asks_nothing_and_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given: dict[str, object] = {}
+
+    def hang(command: list[str], **options: object) -> SimpleNamespace:
+        given.update(options, no_input="--no-input" in command)
+        raise subprocess.TimeoutExpired(command, weights.MAX_DOWNLOAD_SECONDS)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(ModelError, match=r"could not be downloaded in 900 seconds\. Download any wheel"):
+        weights.find_blazepose()
+    assert given["timeout"] == 900 and given["stdin"] == subprocess.DEVNULL and given["no_input"]
+    assert "Fetching mediapipe==0.10.21" in caplog.text and "Apache-2.0" in caplog.text
+    assert list(weights.blazepose_folder().iterdir()) == []
+
+
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ICLORA_CACHE", str(tmp_path / "file"))

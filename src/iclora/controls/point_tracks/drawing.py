@@ -61,13 +61,18 @@ def draw_tracks(
     centres = _centres(tracks, height, width)
     brush = _brush(width + 2 * _MARGIN)
     canvas = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN, 3), np.float32)
+    discs = np.zeros(canvas.shape[:2], np.uint8)
     frames = np.zeros((tracks.num_frames, tracks.height, tracks.width, 3), np.uint8)
     for frame in range(tracks.num_frames):
         live = tracks.visible[:, max(0, frame - TRAIL_FRAMES) : frame + 1].any(axis=1)
         if live.any():
-            pixels = _paint(canvas, brush, centres[live], frame)
+            _stamp(discs, brush, centres[live], frame)
+            # Discs overlap a lot: coloured once they all lie there, a pixel is coloured once.
+            lit = np.flatnonzero(discs.view(bool))
+            canvas.reshape(-1, 3)[lit] = brush.colours.take(discs.reshape(-1)[lit], axis=0)
             _shrink(canvas[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], into=frames[frame])
-            canvas.reshape(-1, 3)[pixels] = 0
+            canvas[:] = 0
+            discs[:] = 0
         if progress is not None:
             progress(frame + 1, tracks.num_frames)
     return Clip(frames=frames, fps=fps or tracks.fps or DEFAULT_FPS)
@@ -75,14 +80,15 @@ def draw_tracks(
 
 @dataclass(frozen=True, kw_only=True)
 class _Brush:
-    """Every pixel of the discs of all ages, oldest first: steps from its centre, how old, what colour.
+    """Every pixel of the discs of all ages, oldest first: steps from its centre, and how old it is.
 
-    Steps count through the canvas with its margin, row after row.
+    Steps count through the canvas with its margin, row after row. Row k of the colours is that of disc k,
+    which is `TRAIL_FRAMES + 1 - k` frames old; row 0 is black, where there is no disc.
     """
 
     steps: Int[np.ndarray, " pixels"]
     ages: Int[np.ndarray, " pixels"]
-    colours: Float32[np.ndarray, "pixels 3"]
+    colours: Float32[np.ndarray, "discs 3"]
 
 
 def _brush(row_length: int) -> _Brush:
@@ -94,7 +100,8 @@ def _brush(row_length: int) -> _Brush:
     rows, columns = np.meshgrid(reach, reach, indexing="ij")
     number, row, column = np.nonzero(rows**2 + columns**2 <= (radii**2)[:, None, None])
     steps = reach[row] * row_length + reach[column]
-    return _Brush(steps=steps, ages=ages[number], colours=_colours(freshness)[number])
+    colours = np.concatenate([np.zeros((1, 3), np.float32), _colours(freshness)])
+    return _Brush(steps=steps, ages=ages[number], colours=colours)
 
 
 def _colours(freshness: Float32[np.ndarray, " ages"]) -> Float32[np.ndarray, "ages 3"]:
@@ -113,19 +120,19 @@ def _centres(tracks: Tracks, height: int, width: int) -> Int[np.ndarray, "tracks
     return np.asarray(np.rint(nearest), np.int64)
 
 
-def _paint(
-    canvas: Float32[np.ndarray, "rows columns 3"],
+def _stamp(
+    discs: UInt8[np.ndarray, "rows columns"],
     brush: _Brush,
     centres: Int[np.ndarray, "tracks f 2"],
     frame: int,
-) -> Int[np.ndarray, " painted"]:
-    """Paint the discs of a frame; returns the pixels painted, counted row after row."""
-    starts = (centres[..., 1] + _MARGIN) * canvas.shape[1] + centres[..., 0] + _MARGIN
+) -> None:
+    """Write at each pixel which disc of a frame is seen there, counted from 1, the oldest."""
+    starts = (centres[..., 1] + _MARGIN) * discs.shape[1] + centres[..., 0] + _MARGIN
     known = brush.ages <= frame
-    pixels = (starts[:, frame - brush.ages[known]].T + brush.steps[known, None]).ravel()
+    ages = brush.ages[known]
+    pixels = (starts[:, frame - ages].T + brush.steps[known, None]).ravel()
     # Oldest first, and the last write to a pixel stays.
-    canvas.reshape(-1, 3)[pixels] = np.repeat(brush.colours[known], len(centres), axis=0)
-    return np.asarray(pixels)
+    discs.reshape(-1)[pixels] = np.repeat((TRAIL_FRAMES + 1 - ages).astype(np.uint8), len(centres))
 
 
 def _inner_size(tracks: Tracks) -> tuple[int, int]:

@@ -35,6 +35,8 @@ MOVING_SHARE = 0.3
 MOVING_FLOOR = 0.001
 """... and than this share of the short side in each frame."""
 _FLOW_SIDE_PX = 192
+_LEAST_SIDE_PX = 32
+"""Below it the flow of OpenCV 5.0 writes beyond its arrays where the picture is much wider than high."""
 _FLOW_STEP = 4
 _WINDOW_PX = 21
 _PYRAMID_LEVELS = 4
@@ -228,7 +230,7 @@ def _moving(clip: Clip, index: int) -> UInt8[np.ndarray, "h w"]:
     if other == index:
         return np.zeros((clip.height, clip.width), np.uint8)
     scale = min(1.0, _FLOW_SIDE_PX / min(clip.height, clip.width))
-    size = (max(16, round(clip.width * scale)), max(16, round(clip.height * scale)))
+    size = (max(_LEAST_SIDE_PX, round(clip.width * scale)), max(_LEAST_SIDE_PX, round(clip.height * scale)))
     before, after = (
         cv2.resize(_grey(clip.frames[frame]), size, interpolation=cv2.INTER_AREA) for frame in (index, other)
     )

@@ -9,12 +9,19 @@
 `iclora.controls.pose` is the whole way in one call.
 """
 
-from iclora.controls.poses.drawing import MIN_SCORE, default_stick_width, draw_poses
+from iclora.controls.poses.drawing import MIN_SCORE, check_drawing, default_stick_width, draw_poses
 from iclora.controls.poses.finding import ESTIMATORS, Estimator, check_somebody, find_poses
-from iclora.controls.poses.keypoint_files import read_keypoints, write_keypoints
-from iclora.controls.poses.placing import fit, limb_lengths, place, retime, with_body
+from iclora.controls.poses.keypoint_files import holds_keypoints, read_keypoints, write_keypoints
+from iclora.controls.poses.placing import check_placing, fit, limb_lengths, place, retime, with_body
 from iclora.controls.poses.poses import Poses, follow, leading
-from iclora.controls.poses.smoothing import SMOOTH, flicker, lag_frames, one_euro, smooth_poses
+from iclora.controls.poses.smoothing import (
+    SMOOTH,
+    check_smoothing,
+    flicker,
+    lag_frames,
+    one_euro,
+    smooth_poses,
+)
 
 __all__ = [
     "ESTIMATORS",
@@ -22,6 +29,9 @@ __all__ = [
     "SMOOTH",
     "Estimator",
     "Poses",
+    "check_drawing",
+    "check_placing",
+    "check_smoothing",
     "check_somebody",
     "default_stick_width",
     "draw_poses",
@@ -29,6 +39,7 @@ __all__ = [
     "fit",
     "flicker",
     "follow",
+    "holds_keypoints",
     "lag_frames",
     "leading",
     "limb_lengths",

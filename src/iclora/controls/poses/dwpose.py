@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.utils import logging as hub_logging
 from jaxtyping import Float, Float32, UInt8
@@ -26,6 +26,7 @@ from iclora.controls.poses.skeleton import BODY, FACE, LEFT_HAND, NUM_POINTS, RI
 from iclora.controls.poses.weights import cache_folder
 from iclora.errors import MissingDependencyError, ModelError
 
+_LOG = logging.getLogger(__name__)
 REPOSITORY = "yzd-v/DWPose"
 DETECTOR, KEYPOINTS = "yolox_l.onnx", "dw-ll_ucoco_384.onnx"
 _INSTALL = "pip install onnxruntime tqdm && pip install --no-deps rtmlib"
@@ -121,6 +122,8 @@ def find(name: str) -> Path:
     by_hand = cache_folder() / "dwpose" / name
     if by_hand.is_file():
         return by_hand
+    if try_to_load_from_cache(REPOSITORY, name) is None:
+        _LOG.warning("Fetching %s of %s (Apache-2.0) from the hub, once, for DWPose.", name, REPOSITORY)
     verbosity = hub_logging.get_verbosity()
     hub_logging.set_verbosity(logging.ERROR)  # it would tell of each attempt; one line at the end is enough
     try:

@@ -45,6 +45,7 @@ _PARTS = {
     "face_keypoints_2d": FACE,
 }
 _DECIMALS = 3
+_ADVICE = "The keypoints that `iclora control pose` writes (--keypoints FILE) show how it is written."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,20 @@ class _Frame:
     height: int | None = None
     width: int | None = None
     fps: float | None = None
+
+
+def holds_keypoints(path: str | Path) -> bool:
+    """Say whether a path is one of keypoints rather than of pictures, without reading it.
+
+    Args:
+        path: A file or a folder; it may be missing.
+
+    Returns:
+        Whether it is a `.json`, or a folder of nothing else.
+    """
+    source = Path(path)
+    inside = list(source.iterdir()) if source.is_dir() else [source]
+    return bool(inside) and all(one.suffix.lower() == ".json" for one in inside)
 
 
 def read_keypoints(
@@ -73,7 +88,8 @@ def read_keypoints(
         The poses. Who is who comes from `person_id` where all have one, else from who is near whom.
 
     Raises:
-        InputError: If there is no such file, it is no JSON, not of a known form, or a value cannot be.
+        InputError: If there is no such file, it is no JSON, not of a known form, a value cannot be, or nobody
+            is in it.
         RequestError: If neither the file nor the call says the size or the rate.
     """
     source = Path(path)
@@ -87,7 +103,9 @@ def read_keypoints(
         raise RequestError(f"{source} does not say its frame rate; give it (--fps N).")
     points = _in_places(frames)
     there = points[..., 2] > 0
-    if there.any() and np.abs(points[there][:, :2]).max() <= 1:
+    if not there.any():
+        raise InputError(f"{source} holds nobody: no point has a score above 0. {_ADVICE}")
+    if np.abs(points[there][:, :2]).max() <= 1:
         points[..., 0] *= width
         points[..., 1] *= height
     try:
@@ -151,27 +169,32 @@ def _frames_of(source: Path) -> list[_Frame]:
     frames = []
     for file in files:
         try:
-            content = json.loads(file.read_text("utf-8"))
+            content = json.loads(file.read_text("utf-8-sig"))
         except FileNotFoundError:
             raise InputError(f"There is no file {file}; give keypoints as OpenPose or COCO JSON.") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{file} cannot be read as JSON ({error}).") from error
+        except OSError as error:
+            raise InputError(
+                f"Cannot read {file} ({error.strerror or error}); is it a file of yours?"
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{file} cannot be read as JSON ({error}). {_ADVICE}") from error
         try:
             frames += _parsed(content)
-        except (InputError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-            said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        except (InputError, ArithmeticError, KeyError, TypeError, ValueError) as error:
+            said = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
             raise InputError(
-                f"{file} does not hold keypoints as OpenPose or COCO JSON has them: {said}"
+                f"{file} does not hold keypoints as OpenPose or COCO JSON has them: {said}. {_ADVICE}"
             ) from error
     return frames
 
 
 def _parsed(content: Any) -> list[_Frame]:
     if isinstance(content, Mapping) and "annotations" in content:
-        return _coco(content["annotations"], content.get("images", ()), visibility=True)
+        images = _objects(content.get("images", []), "images")
+        return _coco(_objects(content["annotations"], "annotations"), images, visibility=True)
     if isinstance(content, Mapping) and "frames" in content:
         shared = {key: value for key, value in content.items() if key != "frames"}
-        content = [{**shared, **one} for one in content["frames"]]
+        content = [{**shared, **one} for one in _objects(content["frames"], "frames")]
     if isinstance(content, Mapping) and "people" in content:
         content = [content]
     if (
@@ -181,13 +204,13 @@ def _parsed(content: Any) -> list[_Frame]:
     ):
         _refuse("expected a record with 'people', a list of them, or COCO annotations")
     if "keypoints" in content[0]:
-        return _coco(content, (), visibility=False)
+        return _coco(content, [], visibility=False)
     return [_openpose(one) for one in content]
 
 
 def _openpose(record: Mapping[str, Any]) -> _Frame:
     people, ids = [], []
-    for entry in record["people"] or ():
+    for entry in _objects(record["people"] or [], "people"):
         person = np.zeros((NUM_POINTS, 3), np.float32)
         for name, part in _PARTS.items():
             points = _triples(entry.get(name) or (), name)
@@ -200,8 +223,7 @@ def _openpose(record: Mapping[str, Any]) -> _Frame:
                 _refuse(f"'{name}' has {len(points)} points, but {room} are expected")
             person[part.start : part.start + len(points)] = points
         people.append(person)
-        number = entry.get("person_id", -1)
-        ids.append(int(number[0] if isinstance(number, Sequence) else number))
+        ids.append(_identity(entry.get("person_id")))
     return _Frame(
         people=people,
         ids=ids,
@@ -211,7 +233,9 @@ def _openpose(record: Mapping[str, Any]) -> _Frame:
     )
 
 
-def _coco(annotations: Any, images: Any, *, visibility: bool) -> list[_Frame]:
+def _coco(
+    annotations: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, Any]], *, visibility: bool
+) -> list[_Frame]:
     """Annotations carry 0 (not labelled), 1 (hidden) or 2 for each point, result lists a score."""
     sizes = {one["id"]: one for one in images}
     order = sorted(sizes.keys() | {one["image_id"] for one in annotations})
@@ -227,7 +251,7 @@ def _coco(annotations: Any, images: Any, *, visibility: bool) -> list[_Frame]:
         person = np.zeros((NUM_POINTS, 3), np.float32)
         person[BODY] = from_coco(points)
         people[one["image_id"]].append(person)
-        ids[one["image_id"]].append(int(one.get("track_id", -1)))
+        ids[one["image_id"]].append(_identity(one.get("track_id")))
     return [
         _Frame(
             people=people[number],
@@ -237,6 +261,19 @@ def _coco(annotations: Any, images: Any, *, visibility: bool) -> list[_Frame]:
         )
         for number in order
     ]
+
+
+def _identity(value: Any) -> int:
+    """A person's number, which OpenPose puts into a list; -1 where there is none."""
+    number = next(iter(value), None) if isinstance(value, list) else value
+    return -1 if number is None else int(number)
+
+
+def _objects(values: Any, name: str) -> Sequence[Mapping[str, Any]]:
+    """A list of objects."""
+    if not isinstance(values, list) or not all(isinstance(one, Mapping) for one in values):
+        _refuse(f"'{name}' must be a list of objects, but is {str(values)[:40]!r}")
+    return values
 
 
 def _triples(numbers: Any, name: str) -> Float32[np.ndarray, "n 3"]:
@@ -255,7 +292,10 @@ def _positive(record: Mapping[str, Any], name: str, kind: Callable[[Any], Any]) 
     value = record.get(name)
     if value is None:
         return None
-    number = kind(value)
+    try:
+        number = kind(value)
+    except (TypeError, ValueError, OverflowError):
+        _refuse(f"'{name}' is {str(value)[:40]!r}, but must be a number above 0")
     if not 0 < number < float("inf"):
         _refuse(f"'{name}' is {value}, but must be above 0")
     return number

@@ -30,6 +30,8 @@ from iclora.controls.poses.skeleton import (
 )
 from iclora.errors import RequestError
 
+MAX_FRAMES = 100_000
+"""Most frames keypoints are put on; more are a mistake."""
 _MIRRORED = (
     *((0, 1), (2, 4), (3, 5), (6, 9), (7, 10), (8, 11)),
     *((13, 15), (14, 16)),
@@ -93,10 +95,7 @@ def place(
     Raises:
         RequestError: If the scale is not above 0, a number is not finite, or there is no such person.
     """
-    if not (0 < scale < math.inf and all(math.isfinite(one) for one in move)):
-        raise RequestError(
-            f"Cannot scale by {scale} and move by {move}; give a scale above 0 and two numbers."
-        )
+    check_placing(scale=scale, move=move)
     if person is not None and not 0 <= person < poses.num_people:
         raise RequestError(f"There is no person {person}; there are {poses.num_people}, counted from 0.")
     points = poses.points.copy()
@@ -110,22 +109,43 @@ def place(
     return replace(poses, points=points)
 
 
-def retime(poses: Poses, *, fps: float, num_frames: int) -> Poses:
+def check_placing(*, scale: float, move: tuple[float, float]) -> None:
+    """Refuse a scale and a way that nobody can be placed by.
+
+    Args:
+        scale: As for `place`.
+        move: As for `place`.
+
+    Raises:
+        RequestError: If the scale is not above 0, or a number is not finite.
+    """
+    if not (0 < scale < math.inf and all(math.isfinite(one) for one in move)):
+        raise RequestError(
+            f"Cannot scale by {scale} and move by {move}; give a scale above 0 and two numbers."
+        )
+
+
+def retime(poses: Poses, *, fps: float, num_frames: int | None = None) -> Poses:
     """Put keypoints on another clock, as `media.resample` puts frames: each frame takes the nearest old one.
 
     Args:
         poses: Any poses.
         fps: Frames per second afterwards, above 0.
-        num_frames: Frames afterwards, at least 1; the last is held if there are too few.
+        num_frames: Frames afterwards, at least 1; the last is held if there are too few. None: as many as
+            last as long as before.
 
     Returns:
         The poses on that clock.
 
     Raises:
-        RequestError: If the rate or the count is not above 0.
+        RequestError: If the rate or the count is not above 0, or there would be too many frames.
     """
-    if not (0 < fps < math.inf and num_frames >= 1):
-        raise RequestError(f"Keypoints cannot be {num_frames} frames at {fps} a second; give both above 0.")
+    if not 0 < fps < math.inf:
+        raise RequestError(f"The frame rate is {fps}; give frames per second above 0, such as 24.")
+    if num_frames is None:
+        num_frames = max(1, round(poses.num_frames / poses.fps * fps))
+    if not 1 <= num_frames <= MAX_FRAMES:
+        raise RequestError(f"Cannot make keypoints of {num_frames} frames; ask for 1 to {MAX_FRAMES}.")
     nearest = np.floor(np.arange(num_frames) * (poses.fps / fps) + 0.5 + 1e-9).astype(np.int64)
     return replace(poses, points=poses.points[np.minimum(nearest, poses.num_frames - 1)], fps=float(fps))
 

@@ -16,6 +16,8 @@ SAME_PERSON = 0.5
 the same person."""
 MAX_COORDINATE = 1e5
 """Points farther from the top left corner than so many pixels are mistakes."""
+MAX_SIDE_PX = 16_384
+"""Largest side of a picture accepted."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +34,7 @@ class Poses:
 
     Raises:
         InputError: If the array is of another shape or type, a value is not finite, a point is far beyond any
-            picture, a score is out of 0..1, or the size or the rate is not positive.
+            picture, a score is out of 0..1, or the size or the rate cannot be.
     """
 
     points: Float32[np.ndarray, "f p 130 3"]
@@ -61,9 +63,10 @@ class Poses:
             raise InputError(
                 f"Keypoint scores go from {scores.min():g} to {scores.max():g}; they must lie in 0..1."
             )
-        if self.height < 1 or self.width < 1:
+        if not (1 <= self.height <= MAX_SIDE_PX and 1 <= self.width <= MAX_SIDE_PX):
             raise InputError(
-                f"Keypoints on a picture of {self.width}x{self.height} pixels; give both from 1 up."
+                f"Keypoints on a picture of {self.width}x{self.height} pixels; both sides must be from 1 to "
+                f"{MAX_SIDE_PX}."
             )
         if not 0 < self.fps < float("inf"):
             raise InputError(

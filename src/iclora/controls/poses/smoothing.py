@@ -68,10 +68,7 @@ def smooth_poses(poses: Poses, amount: float) -> Poses:
     Raises:
         RequestError: If the amount is out of 0..1.
     """
-    if not 0 <= amount <= 1:
-        raise RequestError(
-            f"The smoothing is {amount}; it must lie in 0..1, where 0 is none and 0.5 suits most."
-        )
+    check_smoothing(amount)
     if amount == 0:
         return poses
     min_cutoff_hz = 10 ** (1 - 1.5 * amount)
@@ -137,14 +134,15 @@ def flicker(poses: Poses, *, min_score: float = MIN_SCORE) -> float:
         min_score: Points of a lower score do not count, 0..1.
 
     Returns:
-        Mean of that distance over body points seen in three frames on end, in percent of their person's usual
-        size; 0 where there are none. A steady motion counts nothing.
+        Mean of that distance over body points seen in three frames on end, in percent of the usual size of
+        what is seen of their person; 0 where there are none. A steady motion counts nothing.
     """
     places = poses.body[..., :2].astype(np.float64)
     there = poses.body[..., 2] >= max(min_score, 1e-6)
+    seen = np.concatenate([poses.body[..., :2], there[..., None]], axis=-1, dtype=np.float32)
     off = places[1:-1] - (places[:-2] + places[2:]) / 2
     counted = there[1:-1] & there[:-2] & there[2:]
-    apart = np.linalg.norm(off, axis=-1) / _usual_sizes(poses.points)[None, :, None]
+    apart = np.linalg.norm(off, axis=-1) / _usual_sizes(seen)[None, :, None]
     return 100 * float(apart[counted].mean()) if counted.any() else 0.0
 
 

@@ -8,12 +8,14 @@ taken out by name, compared with their known SHA-256, and kept; the wheel is thr
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +23,7 @@ from types import MappingProxyType
 from iclora.errors import ModelError, OutputError
 from iclora.media.files import write_file
 
+_LOG = logging.getLogger(__name__)
 WHEEL = "mediapipe==0.10.21"
 WHEEL_NAMES = "mediapipe-0.10.21-*.whl"
 DETECTOR, LANDMARKS = "pose_detection.tflite", "pose_landmark_full.tflite"
@@ -44,6 +47,8 @@ _PINNED_FOR = (
     "--platform=manylinux_2_28_x86_64",
 )
 """The same wheel everywhere: the networks in it do not depend on the machine."""
+MAX_DOWNLOAD_SECONDS = 900
+"""A download that takes longer is given up; pip gives up on silence much earlier."""
 _SECRETS = re.compile(r"//[^/\s@]*@")
 
 
@@ -106,11 +111,25 @@ def download_wheel(folder: Path) -> None:
         folder: Where to.
 
     Raises:
-        ModelError: If pip is not there or cannot get it.
+        ModelError: If pip is not there or cannot get it, or not in time.
     """
+    _LOG.warning("Fetching %s (36 MB, Apache-2.0) from the package index, once, for BlazePose.", WHEEL)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", *_PINNED_FOR, "--dest", str(folder), WHEEL]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command += ["--no-input", "--timeout=15", "--retries=2", "--only-binary=:all:", *_PINNED_FOR]
+    command += ["--dest", str(folder), WHEEL]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=MAX_DOWNLOAD_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelError(
+            f"BlazePose's networks could not be downloaded in {MAX_DOWNLOAD_SECONDS} seconds. {_by_hand()}"
+        ) from None
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip() and "WARNING" not in line]
         reason = _SECRETS.sub("//", said[-1]) if said else f"pip ended with exit {done.returncode}"
@@ -129,7 +148,7 @@ def _unpack(wheel: Path, paths: Mapping[str, Path]) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             contents = {name: archive.read(BLAZEPOSE[name][0]) for name in paths}
-    except (KeyError, zipfile.BadZipFile) as error:
+    except (EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{wheel.name} is damaged or holds no networks ({error}). {_by_hand()}") from error
     for name, content in contents.items():
         if _digest(content) != BLAZEPOSE[name][1]:
