@@ -11,7 +11,7 @@ PACKAGE = ROOT / "src" / "iclora"
 # A room imports only rooms before it; the surfaces, last, see everything but each other.
 ROOMS = (
     *("errors", "clip", "media", "controls", "geometry", "reference", "attention", "transformer", "adapters"),
-    *("checkpoints", "sampling", "plan", "pipeline", "adherence", "training", "tiny"),
+    *("checkpoints", "sampling", "plan", "findings", "pipeline", "adherence", "training", "doctor", "tiny"),
 )
 SURFACES = ("cli", "studio", "comfy")
 # `Clip.save` is a convenience; it imports `media` inside the call.

@@ -5,7 +5,11 @@ Scores are of pixels, tolerant to small shifts:
     precision   share of the result's edge pixels that have a control line within the tolerance
     recall      share of the control's line pixels that have an edge of the result within the tolerance
     F1          2 · precision · recall / (precision + recall), frame by frame, then the mean
+
+And how steady a clip is: `flicker` along the motion, and `lag_frames` behind what it was made from.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +19,15 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from iclora import controls, media
-from iclora.clip import Clip
+from iclora.clip import Clip, Film
+from iclora.controls.flow import Motion, moved
 from iclora.errors import RequestError
 
 _ASPECT_TOLERANCE = 0.02
 """Largest difference of the aspect ratios, relative, for which two clips show the same picture."""
+
+MAX_LAG = 5
+"""Largest lag that is looked for, in frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +86,117 @@ def canny(
             progress(index + 1, control.num_frames)
     precision, recall, f1 = (float(mean) for mean in scores.mean(axis=0))
     return CannyScore(precision=precision, recall=recall, f1=f1, frame_f1=tuple(scores[:, 2].tolist()))
+
+
+def flicker(clip: Clip | Film, *, flow_of: Clip | Film | None = None) -> float:
+    """Measure how much a clip changes that does not move.
+
+    Each frame is compared with the one before, brought along the optical flow, where that flow is sure: what
+    moves steadily counts nothing, and what comes and goes counts in full.
+
+    Args:
+        clip: Any clip, such as a control.
+        flow_of: The film it was made from, with as many frames of the same size; None: the clip itself.
+
+    Returns:
+        Mean absolute difference in percent of the range 0..255; 0 for one frame, or where no flow is sure.
+
+    Raises:
+        RequestError: If the two differ in size or length.
+    """
+    filmed = clip if flow_of is None else flow_of
+    _check_alike(clip, filmed, "film it was made from")
+    total, count = 0.0, 0
+    motion: Motion | None = None
+    before = np.empty(0, np.uint8)
+    for frame, shown in zip(filmed.frames, clip.frames, strict=True):
+        if motion is None:
+            motion = Motion(frame)
+        else:
+            place, sure = motion.step(frame)
+            total += float(np.abs(moved(before, place) - shown)[sure].sum(dtype=np.float64))
+            count += 3 * int(sure.sum())
+        before = shown
+    return 100 * total / (255 * count) if count else 0.0
+
+
+def line_flicker(
+    clip: Clip | Film, *, flow_of: Clip | Film | None = None, tolerance_px: float = 2.0
+) -> float:
+    """Measure how many lines come and go, whatever single pixels do.
+
+    Args:
+        clip: Lines (above 127) on black.
+        flow_of: The film they were made from, with as many frames of the same size; None: the clip itself.
+        tolerance_px: How far a line may lie from where the motion brings it, in pixels, >= 0.
+
+    Returns:
+        Of the line pixels of each frame and of the one before, the percentage that has no line of the other
+        within the tolerance, where the optical flow is sure; 0 where there are none.
+
+    Raises:
+        RequestError: If the two differ in size or length.
+    """
+    filmed = clip if flow_of is None else flow_of
+    _check_alike(clip, filmed, "film it was made from")
+    alone, count = 0, 0
+    motion: Motion | None = None
+    before = np.empty(0, np.uint8)
+    for frame, shown in zip(filmed.frames, clip.frames, strict=True):
+        if motion is None:
+            motion = Motion(frame)
+        else:
+            place, sure = motion.step(frame)
+            pair = [picture.max(axis=2) > 127 for picture in (moved(before, place), shown)]
+            for lines, others in (pair, pair[::-1]):
+                alone += int((lines & sure & (_distance_px(others) > tolerance_px)).sum())
+                count += int((lines & sure).sum())
+        before = shown
+    return 100 * alone / count if count else 0.0
+
+
+def lag_frames(before: Clip, after: Clip) -> float:
+    """Measure by how many frames motion comes later than it did.
+
+    Args:
+        before: A clip.
+        after: The same, smoothed in some way, with as many frames of the same size.
+
+    Returns:
+        The shift in frames, between frames too, at which what changes in `after` correlates best with what
+        changes in `before`; positive: `after` lags. 0 where the clip is too short or nothing changes.
+
+    Raises:
+        RequestError: If the two differ in size or length.
+    """
+    _check_alike(after, before, "clip it was made from")
+    reach = min(MAX_LAG, (before.num_frames - 1) // 2)
+    old, new = (clip.frames.mean(axis=3, dtype=np.float32) for clip in (before, after))
+    middle = new[reach : len(new) - reach] - new.mean(axis=0)
+    old = old - old.mean(axis=0)
+    if reach == 0 or not middle.any() or not old.any():
+        return 0.0
+    fits = []
+    for shift in range(-reach, reach + 1):
+        shifted = old[reach - shift : len(old) - reach - shift]
+        norm = float(np.linalg.norm(shifted) * np.linalg.norm(middle))
+        fits.append(float((shifted * middle).sum(dtype=np.float64)) / max(norm, np.finfo(float).tiny))
+    best = int(np.argmax(fits))
+    if best in (0, 2 * reach):
+        return float(best - reach)
+    # The highest point of the parabola through the best shift and its neighbours.
+    left, highest, right = fits[best - 1 : best + 2]
+    bend = left - 2 * highest + right
+    return float(best - reach + ((left - right) / (2 * bend) if bend else 0.0))
+
+
+def _check_alike(clip: Clip | Film, other: Clip | Film, what: str) -> None:
+    shapes = [(one.num_frames, one.height, one.width) for one in (clip, other)]
+    if shapes[0] != shapes[1]:
+        texts = [f"{frames} frames of {width}x{height}" for frames, height, width in shapes]
+        raise RequestError(
+            f"The clip has {texts[0]} and the {what} {texts[1]}; bring both to one form first."
+        )
 
 
 def _check(control: Clip, result: Clip, tolerance_px: float) -> None:

@@ -1,10 +1,13 @@
-"""The one video value: frames, a rate, and sound if there is any."""
+"""The one video value: frames, a rate, and sound if there is any; and its twin that is read as needed."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -112,3 +115,94 @@ class Clip:
         from iclora import media
 
         return media.save(self, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Film:
+    """A video that is gone through, as often as need be, without being held in memory.
+
+    Args:
+        frames: RGB pictures, uint8 0..255, each of shape `h w 3`; going through them again begins anew.
+        height: Their height in pixels.
+        width: Their width in pixels.
+        num_frames: How many there are, at least 1.
+        fps: Frames per second, above 0.
+    """
+
+    frames: Iterable[UInt8[np.ndarray, "h w 3"]]
+    height: int
+    width: int
+    num_frames: int
+    fps: float
+
+    @property
+    def audio(self) -> None:
+        """A film is silent."""
+        return None
+
+    def read(self, num_frames: int | None = None) -> Clip:
+        """Take frames into memory.
+
+        Args:
+            num_frames: How many from the first on, at least 1; None: all.
+
+        Returns:
+            A clip of as many frames, or of all where there are fewer.
+        """
+        count = self.num_frames if num_frames is None else min(num_frames, self.num_frames)
+        frames = np.empty((count, self.height, self.width, 3), np.uint8)
+        for index, frame in enumerate(islice(self.frames, count)):
+            frames[index] = frame
+        return Clip(frames=frames, fps=self.fps)
+
+
+Footage = TypeVar("Footage", Clip, Film)
+"""A clip or a film: what takes either gives back the same kind."""
+
+
+class Frames:
+    """Frames that are made anew each time they are gone through.
+
+    Args:
+        make: Starts to make them.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[np.ndarray]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self._make()
+
+
+def redraw(
+    footage: Footage,
+    draw: Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]],
+    *,
+    size: tuple[int, int] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Footage:
+    """Give footage other pictures: those of a clip at once, those of a film whenever they are gone through.
+
+    Args:
+        footage: A clip or a film.
+        draw: Takes the frames in their order and yields as many, RGB 0..255, `h w 3`.
+        size: Their new height and width in pixels; None: as they are.
+        progress: Called with (frames done, frames in all).
+
+    Returns:
+        The same kind at the same rate, a clip with its sound.
+    """
+    height, width = (footage.height, footage.width) if size is None else size
+
+    def counted() -> Iterator[np.ndarray]:
+        for index, frame in enumerate(draw(footage.frames)):
+            if progress is not None:
+                progress(index + 1, footage.num_frames)
+            yield frame
+
+    if isinstance(footage, Film):
+        return replace(footage, frames=Frames(counted), height=height, width=width)
+    frames = np.empty((footage.num_frames, height, width, 3), np.uint8)
+    for index, frame in enumerate(counted()):
+        frames[index] = frame
+    return replace(footage, frames=frames)

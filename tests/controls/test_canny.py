@@ -1,11 +1,15 @@
 """controls.canny: lines where steps are, thresholds of the whole clip, one thickness."""
 
+import sys
+
+import cv2
 import numpy as np
 import pytest
 
 from iclora.clip import Audio, Clip
 from iclora.controls import CONTROLS, canny
-from iclora.errors import RequestError
+from iclora.controls.canny import BACKENDS
+from iclora.errors import MissingDependencyError, RequestError
 
 
 def step_frame(level: int, *, size: int = 16, column: int = 8) -> np.ndarray:
@@ -101,3 +105,75 @@ def test_progress_counts_every_frame() -> None:
 def test_numbers_out_of_range_are_named(options: dict, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         canny(clip_of(step_frame(9)), **options)
+
+
+def film() -> Clip:
+    """Smooth shapes with grain on them."""
+    noise = np.random.default_rng(3).normal(0, 1, (6, 48, 64, 3))
+    soft = np.stack([cv2.GaussianBlur(frame, (0, 0), 3) for frame in noise[:1].repeat(6, axis=0)])
+    return Clip(frames=(128 + 400 * soft + 4 * noise).clip(0, 255).astype(np.uint8), fps=12.0)
+
+
+def test_presets_are_the_released_ones() -> None:
+    """The trainer's script and the workflow's node pass the frame to cv2.Canny as it is."""
+    for lines, frame in zip(canny(film(), preset="trainer").frames, film().frames, strict=True):
+        assert np.array_equal(lines[..., 0], cv2.Canny(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), 100, 200))
+    for lines, frame in zip(canny(film(), preset="union").frames, film().frames, strict=True):
+        assert np.array_equal(lines[..., 0], cv2.Canny(frame, 92, 200))
+    same = canny(film(), low=102.0, high=204.0, blur=1.0)
+    assert np.array_equal(canny(film(), preset="ltx-2").frames, same.frames)
+
+
+def test_a_dial_overrides_its_preset() -> None:
+    gentle = canny(film(), preset="trainer", high=50.0).frames[0, ..., 0]
+    grey = cv2.cvtColor(film().frames[0], cv2.COLOR_RGB2GRAY)
+    assert np.array_equal(gentle, cv2.Canny(grey, 50, 50))
+
+
+def test_short_lines_are_left_out() -> None:
+    frame = step_frame(200, size=32, column=20)
+    frame[5, 5] = 255
+    assert canny(clip_of(frame), blur=0.0).frames[0, 3:8, 3:8].any()
+    lines = canny(clip_of(frame), blur=0.0, min_length=16).frames[0]
+    assert not lines[:, :16].any() and (lines[..., 0] > 0).sum() == 32
+
+
+def test_a_line_that_was_there_stays_below_the_threshold_and_a_new_one_does_not_come() -> None:
+    """Unblurred a step of 30 measures 120, one of 22 measures 88; `high` 100 falls to 80 or rises to 120."""
+    fading = clip_of(step_frame(30), step_frame(22), step_frame(22))
+    dials = {"blur": 0.0, "low": 100.0, "high": 100.0}
+    assert [frame.any() for frame in canny(fading, **dials).frames] == [True, False, False]
+    assert [frame.any() for frame in canny(fading, **dials, stabilise=0.5).frames] == [True, True, True]
+    coming = clip_of(step_frame(22), step_frame(28))
+    assert [frame.any() for frame in canny(coming, **dials).frames] == [False, True]
+    assert [frame.any() for frame in canny(coming, **dials, stabilise=0.5).frames] == [False, False]
+
+
+def test_scikit_image_finds_nearly_the_same_lines() -> None:
+    pytest.importorskip("skimage")
+    dials = {"low": 30.0, "high": 60.0, "blur": 1.5}
+    ours, theirs = (canny(film(), **dials, backend=name).frames[..., 0] for name in BACKENDS)
+    near = np.stack([cv2.dilate(lines, np.ones((3, 3), np.uint8)) for lines in ours])
+    assert (near[theirs > 0] > 0).mean() > 0.9 and 0.8 < (ours > 0).sum() / (theirs > 0).sum() < 1.25
+
+
+def test_a_missing_backend_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'iclora\[scikit-image\]'"):
+        canny(film(), backend="scikit-image")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "best"}, "There is no preset 'best'; choose one of auto, union, ltx-2, trainer"),
+        ({"backend": "gpu"}, "There is no backend 'gpu'; choose one of opencv, scikit-image"),
+        ({"min_length": -1}, "The least length of a line is -1 pixels"),
+        ({"preset": "union", "backend": "scikit-image"}, "The preset 'union' is OpenCV's own"),
+        ({"stabilise": 1.5}, "The stabilising is 1.5; it must lie in 0..1"),
+    ],
+)
+def test_words_out_of_range_are_named(options: dict, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        canny(film(), **options)

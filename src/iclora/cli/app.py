@@ -8,7 +8,17 @@ import typer
 from typer.core import TyperGroup
 
 from iclora import __version__
-from iclora.cli import control, control_pose, control_tracks, evaluate, generate, inspect, models
+from iclora.cli import (
+    control,
+    control_depth,
+    control_pose,
+    control_tracks,
+    doctor,
+    evaluate,
+    generate,
+    inspect,
+    models,
+)
 from iclora.cli.present import say
 from iclora.errors import IcloraError
 
@@ -36,6 +46,8 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("doctor")(doctor.doctor)
+control.app.command("depth")(control_depth.depth)
 control.app.command("pose")(control_pose.pose)
 control.app.command("tracks")(control_tracks.tracks)
 app.add_typer(control.app, name="control")

@@ -24,6 +24,7 @@ from iclora.controls.point_tracks import (
     read_tracks,
     retime_tracks,
 )
+from iclora.controls.poses import Poses, draw_poses, fit, holds_keypoints, read_keypoints, retime
 from iclora.errors import RequestError
 from iclora.pipeline import Image, Progress, extract_control
 from iclora.plan import (
@@ -41,16 +42,16 @@ from iclora.reference import Reference
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A clip or a file of tracks that was read, and what was said of it.
+    """A clip or a file of tracks or keypoints that was read, and what was said of it.
 
     Attributes:
-        clip: At the clock of the result, to just beyond its length; or tracks, drawn once the plan is made.
+        clip: At the clock of the result, to just beyond its length; or what is drawn once the plan is made.
         source: The facts of the file.
         said: The words about it.
         control: The control to extract; None where the clip is used as it is.
     """
 
-    clip: Clip | Tracks
+    clip: Clip | Tracks | Poses
     source: Source
     said: ReferenceWords
     control: str | None = None
@@ -113,9 +114,13 @@ def gather(said: PlanWords, report: Progress) -> Asked:
         num_frames=said.frames,
         fps=said.fps,
         seed=said.seed,
-        guidance_scale=said.guidance,
+        guidance_scale=facts.recipe.guidance_scale if said.guidance is None else said.guidance,
         isolate=said.isolate,
         reference_cache=said.reference_cache,
+        sound=not (said.no_audio or said.keep_audio),
+        dtype=facts.recipe.dtype_on(said.device),
+        # With --offload the card holds one part at a time, which the estimate does not follow.
+        device="cpu" if said.offload else said.device,
     )
     return Asked(request=request, given=given, images=images)
 
@@ -138,6 +143,10 @@ def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -
         clip = one.clip
         if isinstance(clip, Tracks):
             clip = draw_tracks(fit_tracks(retime_tracks(clip, plan.fps), plan.height, plan.width))
+        elif isinstance(clip, Poses):
+            clip = draw_poses(
+                fit(retime(clip, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
+            )
         elif one.control is not None:
             clip = extract_control(one.control, clip, plan, **planned.dials)
         mask = one.said.mask or said.attention_mask
@@ -171,10 +180,10 @@ def _read(
     length = said.frames if said.frames is not None and said.frames > 0 else facts.recipe.num_frames
     fps = said.fps if said.fps is not None and said.fps > 0 and math.isfinite(said.fps) else None
     for control, one in wanted:
-        if control == "tracks" and one.path.suffix.lower() in TRACK_SUFFIXES:
+        if control is not None and _are_points(control, one.path):
             if said.keep_audio and not given:
                 raise RequestError(f"{one.path} has no sound to keep; leave --keep-audio out.")
-            given.append(_read_tracks(one, said, fps or facts.recipe.fps, length))
+            given.append(_read_points(control, one, said, fps=fps or facts.recipe.fps, num_frames=length))
             fps = fps or follow_rate(facts, given[-1].source.fps)
             continue
         rate = media.read(one.path, max_frames=1).fps
@@ -194,22 +203,36 @@ def _read(
             # Pictures have no rate of their own; a video's is kept for the plan to speak of.
             num_frames = math.ceil(clip.num_frames * rate / fps - 1e-6)
             source = dataclasses.replace(source, fps=rate, num_frames=num_frames)
+        elif clip.num_frames > 1:
+            source = dataclasses.replace(source, has_rate=said.fps is not None)
         given.append(Given(clip=clip, source=source, said=one, control=control))
     return given
 
 
-def _read_tracks(one: ReferenceWords, said: PlanWords, fps: float, num_frames: int) -> Given:
-    """Read a file of tracks; what it does not say of its canvas and its rate is as in the result."""
+def _are_points(control: str, path: Path) -> bool:
+    """Whether a file holds the points that a control draws, rather than pictures to find them in."""
+    if control == "pose":
+        return holds_keypoints(path)
+    return control == "tracks" and path.suffix.lower() in TRACK_SUFFIXES
+
+
+def _read_points(control: str, one: ReferenceWords, said: PlanWords, *, fps: float, num_frames: int) -> Given:
+    """Read tracks or keypoints; what they do not say of their canvas and their rate is as in the result."""
     canvas = None if said.size is None else words.parse_size(said.size)
-    tracks = read_tracks(one.path, canvas=canvas, num_frames=num_frames)
+    points: Tracks | Poses
+    if control == "pose":
+        height, width = canvas or (None, None)
+        points = read_keypoints(one.path, height=height, width=width, fps=fps)
+    else:
+        points = read_tracks(one.path, canvas=canvas, num_frames=num_frames)
     source = Source(
         label=one.path.name,
-        height=tracks.height,
-        width=tracks.width,
-        num_frames=tracks.num_frames,
-        fps=tracks.fps or fps,
+        height=points.height,
+        width=points.width,
+        num_frames=points.num_frames,
+        fps=points.fps or fps,
     )
-    return Given(clip=tracks, source=source, said=one, control="tracks")
+    return Given(clip=points, source=source, said=one, control=control)
 
 
 def _check_about_references(said: PlanWords, wanted: list[tuple[str | None, ReferenceWords]]) -> None:
@@ -217,6 +240,8 @@ def _check_about_references(said: PlanWords, wanted: list[tuple[str | None, Refe
     idle = "--attention-mask" if said.attention_mask is not None else "--attention-strength"
     if not wanted and (said.attention_mask is not None or said.attention_strength != 1):
         raise RequestError(f"{idle} is about references, but there are none; add --control or --reference.")
+    if said.keep_audio and said.no_audio:
+        raise RequestError("--keep-audio gives the result a sound and --no-audio none; say one of them.")
     if said.keep_audio and not wanted:
         raise RequestError("--keep-audio keeps a control clip's sound, but there is none; add --control.")
     for mask in (said.attention_mask, *(one.mask for _, one in wanted)):

@@ -1,21 +1,25 @@
-"""`iclora control`: a filmed clip in, a control clip out."""
+"""`iclora control`: a filmed clip in, a control clip out, read and written frame by frame."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from iclora import controls, media
+from iclora import adherence, controls, media
 from iclora.cli import words
 from iclora.cli.present import bars, check_outputs, say, steps_of, write_sidecar
-from iclora.clip import Clip
+from iclora.clip import Film, Footage
 
 app = typer.Typer(
     help="Extract a control clip.\n\nExample: iclora control canny in.mp4 -o edges.mp4", no_args_is_help=True
 )
+MEASURED_FRAMES = 33
+"""Frames from the first on that flicker and lag are measured on."""
+MEASURED_SIDE = 512
+"""And the long side they are brought to, in pixels."""
 
 
 @app.callback()
@@ -24,8 +28,8 @@ def kinds() -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CannyWords:
-    """The words of `iclora control canny`."""
+class ControlWords:
+    """The words that controls drawn frame by frame share."""
 
     source: Annotated[Path, typer.Argument(metavar="IN", help="A video, a picture, or a folder of pictures.")]
     output: Annotated[
@@ -38,15 +42,83 @@ class CannyWords:
         int | None, typer.Option(help="Frames; the last is held if too short. All if left out.")
     ] = None
     fps: Annotated[float | None, typer.Option(help="Frames per second. As filmed if left out.")] = None
-    low: Annotated[
-        float | None, typer.Option(help="Lower threshold; chosen from the whole clip if left out.")
-    ] = None
-    high: Annotated[
-        float | None, typer.Option(help="Upper threshold; chosen from the whole clip if left out.")
-    ] = None
-    blur: Annotated[float, typer.Option(help="Blur before the gradient, in pixels.")] = 1.5
-    thickness: Annotated[int, typer.Option(help="Line width in pixels, whatever the size.")] = 1
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
+
+
+_Stabilise = Annotated[
+    float,
+    typer.Option(
+        "--stabilise",
+        "--stabilize",
+        help="How much less it flickers, 0..1; 0.5 suits most. Measured and said.",
+    ),
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CannyWords(ControlWords):
+    """The words of `iclora control canny`."""
+
+    preset: Annotated[
+        str, typer.Option(help="Thresholds of a released workflow: union ltx-2 trainer. Or from the clip.")
+    ] = "auto"
+    low: Annotated[float | None, typer.Option(help="Lower threshold; the preset's if left out.")] = None
+    high: Annotated[float | None, typer.Option(help="Upper threshold; the preset's if left out.")] = None
+    blur: Annotated[
+        float | None, typer.Option(help="Blur before the gradient, in pixels; the preset's if left out.")
+    ] = None
+    thickness: Annotated[int, typer.Option(help="Line width in pixels, whatever the size.")] = 1
+    min_length: Annotated[int, typer.Option(help="Leave out lines of fewer pixels.")] = 0
+    stabilise: _Stabilise = 0.0
+    backend: Annotated[str, typer.Option(help="opencv, or scikit-image where it is installed.")] = "opencv"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SoftEdgesWords(ControlWords):
+    """The words of `iclora control soft-edges`."""
+
+    blur: Annotated[float, typer.Option(help="Blur before the gradient, in pixels.")] = 2.0
+    stabilise: _Stabilise = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LineArtWords(ControlWords):
+    """The words of `iclora control line-art`."""
+
+    width: Annotated[float, typer.Option(help="Width of the strokes in pixels.")] = 1.5
+    stabilise: _Stabilise = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NormalsWords(ControlWords):
+    """The words of `iclora control normals`."""
+
+    relief: Annotated[float, typer.Option(help="From black to white it is so many times its height.")] = 1.0
+    blur: Annotated[float, typer.Option(help="Blur before the gradient, in pixels.")] = 1.0
+    stabilise: _Stabilise = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BlurWords(ControlWords):
+    """The words of `iclora control blur`."""
+
+    radius: Annotated[float, typer.Option(help="Standard deviation of the Gaussian in pixels.")] = 4.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BlocksWords(ControlWords):
+    """The words of `iclora control blocks`."""
+
+    block: Annotated[int, typer.Option(help="Side of a block in pixels.")] = 16
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GreenWords(ControlWords):
+    """The words of `iclora control green`."""
+
+    mask: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="White: green. Left out: where IN is black.")
+    ] = None
 
 
 @app.command("canny")
@@ -56,30 +128,127 @@ def canny(said: CannyWords) -> None:
 
     Example: iclora control canny in.mp4 -o edges.mp4 --size 256x256 --frames 33 --fps 16
     """
-    output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
+    dials = ("preset", "low", "high", "blur", "thickness", "min_length", "stabilise", "backend")
+    _draw("canny", said, {name: getattr(said, name) for name in dials})
+
+
+@app.command("soft-edges")
+@words.words_of(SoftEdgesWords)
+def soft_edges(said: SoftEdgesWords) -> None:
+    """Draw edges as soft as they are, white on black, at one scale for the whole clip.
+
+    Example: iclora control soft-edges in.mp4 -o soft.mp4 --stabilise 0.5
+    """
+    _draw("soft-edges", said, {"blur": said.blur, "stabilise": said.stabilise})
+
+
+@app.command("line-art")
+@words.words_of(LineArtWords)
+def line_art(said: LineArtWords) -> None:
+    """Draw pen strokes, creases and outlines, what is darker than around it, white on black.
+
+    Example: iclora control line-art drawing.png -o lines.mp4 --frames 33
+    """
+    _draw("line-art", said, {"width": said.width, "stabilise": said.stabilise})
+
+
+@app.command("normals")
+@words.words_of(NormalsWords)
+def normals(said: NormalsWords) -> None:
+    """Draw which way surfaces face, from a depth clip: near is white.
+
+    Example: iclora control normals depth.mp4 -o normals.mp4
+    """
+    _draw("normals", said, {"relief": said.relief, "blur": said.blur, "stabilise": said.stabilise})
+
+
+@app.command("grey")
+@words.words_of(ControlWords)
+def grey(said: ControlWords) -> None:
+    """Take the colour away, as the Colorization adapter wants it.
+
+    Example: iclora control grey in.mp4 -o grey.mp4
+    """
+    _draw("grey", said, {})
+
+
+@app.command("blur")
+@words.words_of(BlurWords)
+def blur(said: BlurWords) -> None:
+    """Blur a clip: a test for the Deblur adapter, or layout without detail.
+
+    Example: iclora control blur in.mp4 -o blurred.mp4 --radius 6
+    """
+    _draw("blur", said, {"radius": said.radius})
+
+
+@app.command("blocks")
+@words.words_of(BlocksWords)
+def blocks(said: BlocksWords) -> None:
+    """Fill squares with their mean colour.
+
+    Example: iclora control blocks in.mp4 -o blocks.mp4 --block 24
+    """
+    _draw("blocks", said, {"size": said.block})
+
+
+@app.command("green")
+@words.words_of(GreenWords)
+def green(said: GreenWords) -> None:
+    """Paint green what the In-Outpainting adapter is to fill in: where a mask is white, or the clip black.
+
+    Example: iclora control green in.mp4 --mask hole.png -o green.mp4
+    """
+    mask = None
+    if said.mask is not None:
+        mask = media.film(said.mask, fps=said.fps, max_frames=said.frames)
+        # One of a still stays one, and is held; one of a clip is brought to the clip's clock.
+        mask = mask if mask.num_frames == 1 else shaped(mask, None, said.frames)
+        mask = mask if said.size is None else media.resize(mask, *words.parse_size(said.size))
+    _draw("green", said, {"mask": mask}, sources=[said.mask] if said.mask else [])
+
+
+def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Path] | None = None) -> None:
+    """Draw a control frame by frame as the source is read, and say what came of it."""
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source, *(sources or [])])
     size = None if said.size is None else words.parse_size(said.size)
     with bars() as report:
-        clip = media.read(
-            said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading")
+        film = media.film(
+            said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking")
         )
-        clip = shaped(clip, size, said.frames)
-        lines = controls.canny(
-            clip,
-            low=said.low,
-            high=said.high,
-            blur=said.blur,
-            thickness=said.thickness,
-            progress=steps_of(report, "edges"),
-        )
-        media.save(lines, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
-    shape = {"width": lines.width, "height": lines.height, "num_frames": lines.num_frames, "fps": lines.fps}
+        film = shaped(film, size, said.frames)
+        drawn = controls.CONTROLS[kind](film, **dials)
+        steadiness = _steadiness(kind, film, dials) if dials.get("stabilise") else {}
+        media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+    shape = {"width": drawn.width, "height": drawn.height, "num_frames": drawn.num_frames, "fps": drawn.fps}
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
-    write_sidecar(output, {"command": "control canny", "asked": asked, "result": shape})
-    say(f"{output}: {lines.width}x{lines.height}, {lines.num_frames} frames at {lines.fps:.4g} per second")
+    write_sidecar(output, {"command": f"control {kind}", "asked": asked, "result": shape | steadiness})
+    text = f"{output}: {drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} per second"
+    if steadiness:
+        before, after, lag = steadiness.values()
+        text += f"; flicker {before:.2f}% to {after:.2f}%, lag {lag:.2f} frames"
+    say(text)
 
 
-def shaped(clip: Clip, size: tuple[int, int] | None, num_frames: int | None) -> Clip:
-    """Bring a clip to the size (height, width) and the length asked for, if any."""
+def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float]:
+    """Flicker without and with stabilising, and the lag of the second, on the first frames made small."""
+    start = dataclasses.replace(film, num_frames=min(MEASURED_FRAMES, film.num_frames))
+    scale = min(1.0, MEASURED_SIDE / max(film.height, film.width))
+    start_clip = media.resize(
+        start, max(1, round(film.height * scale)), max(1, round(film.width * scale))
+    ).read()
+    before = controls.CONTROLS[kind](start_clip, **dials | {"stabilise": 0.0})
+    after = controls.CONTROLS[kind](start_clip, **dials)
+    measure = adherence.line_flicker if kind == "canny" else adherence.flicker
+    return {
+        "flicker_before": round(measure(before, flow_of=start_clip), 4),
+        "flicker_after": round(measure(after, flow_of=start_clip), 4),
+        "lag_frames": round(adherence.lag_frames(before, after), 4),
+    }
+
+
+def shaped(clip: Footage, size: tuple[int, int] | None, num_frames: int | None) -> Footage:
+    """Bring a clip or a film to the size (height, width) and the length asked for, if any."""
     if num_frames is not None:
         clip = media.resample(clip, fps=clip.fps, num_frames=num_frames)
     return clip if size is None else media.resize(clip, *size)

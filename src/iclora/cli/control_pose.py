@@ -13,7 +13,7 @@ from iclora import controls, media
 from iclora.cli import words
 from iclora.cli.control import shaped
 from iclora.cli.present import bars, check_outputs, say, sidecar_path, steps_of, write_sidecar
-from iclora.clip import Audio
+from iclora.clip import Audio, Clip
 from iclora.controls import poses
 from iclora.controls.poses import Poses
 from iclora.errors import RequestError
@@ -28,8 +28,12 @@ class PoseWords:
     """The words of `iclora control pose`."""
 
     source: Annotated[
-        Path | None, typer.Argument(metavar="[IN]", help="A video, a picture, or a folder of pictures.")
-    ] = None
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="A video, a picture, a folder of pictures. Or keypoints, OpenPose or COCO: .json, a folder.",
+        ),
+    ]
     output: Annotated[
         str, typer.Option("-o", "--output", help="Where to: .mp4 .webm .gif, or folder/ of PNGs.")
     ]
@@ -65,10 +69,6 @@ class PoseWords:
     whole_scores: Annotated[
         bool, typer.Option("--whole-scores", help="Write scores as 0 or 1, as ComfyUI's nodes want them.")
     ] = False
-    from_keypoints: Annotated[
-        Path | None,
-        typer.Option("--from-keypoints", metavar="FILE", help="Draw these, OpenPose or COCO .json, instead."),
-    ] = None
     body: Annotated[
         Path | None,
         typer.Option("--body", metavar="FILE", help="Give everybody the limbs of the first person there."),
@@ -97,7 +97,7 @@ def pose(said: PoseWords) -> None:
 
     Example: iclora control pose in.mp4 -o pose.mp4 --keypoints pose.json
     """
-    output = _check_outputs(said)
+    output = _check_words(said)
     with bars() as report:
         points = _keypoints(said, report)
         _write(points, said, report)
@@ -112,11 +112,12 @@ def pose(said: PoseWords) -> None:
     )
 
 
-def _check_outputs(said: PoseWords) -> Path:
-    """Refuse words that clash, and results that could not be written, before any work is done."""
-    if (said.source is None) == (said.from_keypoints is None):
-        raise RequestError("Give either a clip or --from-keypoints FILE, and not both.")
-    sources = [one for one in (said.source, said.from_keypoints, said.body) if one is not None]
+def _check_words(said: PoseWords) -> Path:
+    """Refuse words out of range, and results that could not be written, before any work is done."""
+    poses.check_drawing(stick_width=said.stick_width, min_score=said.min_score)
+    poses.check_smoothing(0.0 if said.smooth is None else said.smooth)
+    poses.check_placing(scale=said.scale, move=words.parse_offset(said.move, "--move"))
+    sources = [said.source, *([said.body] if said.body is not None else [])]
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
     if said.keypoints is not None and said.keypoints.suffix.lower() != ".json":
         raise RequestError(f"Cannot write keypoints as {said.keypoints}; give a name that ends in .json.")
@@ -132,42 +133,41 @@ def _check_outputs(said: PoseWords) -> Path:
     return output
 
 
-def _found(said: PoseWords, report: Report) -> tuple[Poses, Audio | None]:
-    """Keypoints of the clip at the size and clock of the result, and its sound."""
-    assert said.source is not None
+def _filmed(said: PoseWords, report: Report) -> Clip:
+    """The clip at the size and clock of the result."""
     size = None if said.size is None else words.parse_size(said.size)
     clip = media.read(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading"))
-    clip = shaped(clip, size, said.frames)
-    found = controls.find_poses(
-        clip, estimator=said.estimator, max_people=said.people, progress=steps_of(report, "people")
-    )
-    return found, clip.audio
+    return shaped(clip, size, said.frames)
 
 
-def _given(said: PoseWords) -> tuple[Poses, None]:
+def _given(said: PoseWords) -> Poses:
     """Keypoints of a file, brought to the size and clock of the result."""
-    assert said.from_keypoints is not None
     height, width = (None, None) if said.size is None else words.parse_size(said.size)
-    given = controls.read_keypoints(said.from_keypoints, height=height, width=width, fps=said.fps)
+    given = controls.read_keypoints(said.source, height=height, width=width, fps=said.fps)
     if height is not None and width is not None:
         given = poses.fit(given, height, width)
     given = poses.leading(given, max_people=said.people)
-    fps = given.fps if said.fps is None else said.fps
-    num_frames = max(1, round(given.num_frames / given.fps * fps)) if said.frames is None else said.frames
-    return poses.retime(given, fps=fps, num_frames=num_frames), None
+    return poses.retime(given, fps=given.fps if said.fps is None else said.fps, num_frames=said.frames)
 
 
 def _keypoints(said: PoseWords, report: Report) -> Keypoints:
     """Find or read the keypoints, steady them, retarget them as asked: another body, then another place."""
-    move = words.parse_offset(said.move, "--move")
-    given = said.from_keypoints is not None
-    found, sound = _given(said) if given else _found(said, report)
-    amount = said.smooth if said.smooth is not None else 0.0 if given else poses.SMOOTH
+    source = _given(said) if poses.holds_keypoints(said.source) else _filmed(said, report)
+    other = None
+    if said.body is not None:  # read before people are looked for, as that may take long
+        size = {"height": source.height, "width": source.width}
+        other = controls.read_keypoints(said.body, **size, fps=source.fps)
+    if isinstance(source, Poses):
+        found, amount, sound = source, said.smooth or 0.0, None
+    else:
+        found = controls.find_poses(
+            source, estimator=said.estimator, max_people=said.people, progress=steps_of(report, "people")
+        )
+        amount, sound = poses.SMOOTH if said.smooth is None else said.smooth, source.audio
     placed = steady = poses.smooth_poses(found, amount)
-    if said.body is not None:
-        body = controls.read_keypoints(said.body, height=found.height, width=found.width, fps=found.fps)
-        placed = poses.with_body(placed, body)
-    placed = poses.place(placed, scale=said.scale, move=move)
+    if other is not None:
+        placed = poses.with_body(placed, other)
+    placed = poses.place(placed, scale=said.scale, move=words.parse_offset(said.move, "--move"))
     poses.check_somebody(placed, min_score=said.min_score)
     return Keypoints(found=found, steady=steady, placed=placed, sound=sound)
 
@@ -186,8 +186,9 @@ def _write(points: Keypoints, said: PoseWords, report: Report) -> None:
         whole = said.min_score if said.whole_scores else None
         controls.write_keypoints(points.placed, said.keypoints, whole_scores=whole, overwrite=said.overwrite)
     if said.sheet is not None:
-        name = (said.from_keypoints or said.source or said.sheet).name
-        sheet = media.contact_sheet([drawn], labels=[f"pose of {name}"], num_columns=5, height=160)
+        sheet = media.contact_sheet(
+            [drawn], labels=[f"pose of {said.source.name}"], num_columns=5, height=160
+        )
         media.save_image(sheet, said.sheet, overwrite=said.overwrite)
     drawn = dataclasses.replace(drawn, audio=points.sound)
     media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
@@ -205,5 +206,5 @@ def _figures(points: Keypoints, min_score: float) -> dict[str, Any]:
         "num_frames_seen": int(placed.seen(min_score).sum()),
         "flicker_before": round(poses.flicker(points.found), 4),
         "flicker_after": round(poses.flicker(points.steady), 4),
-        "lag_frames": round(poses.lag_frames(points.found, points.steady), 4),
+        "lag_frames": round(poses.lag_frames(points.found, points.steady), 2) + 0.0,  # never -0
     }

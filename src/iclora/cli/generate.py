@@ -15,6 +15,7 @@ from iclora.cli.present import (
     bars,
     check_outputs,
     describe_plan,
+    print_findings,
     say,
     say_findings,
     steps_of,
@@ -26,6 +27,7 @@ from iclora.errors import OutputError
 
 if TYPE_CHECKING:
     from iclora.pipeline import Result
+    from iclora.plan import Plan
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,10 @@ def generate(said: GenerateWords) -> None:
     Example: iclora generate --prompt "a clay figure" --control canny=in.mp4 -o out.mp4
     """
     output = check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
+    _check_sound(said.output, said)
     # Imported here: it takes seconds, which --help and a path that cannot be written shall not.
     from iclora.cli.asking import gather, references_of, with_sound
+    from iclora.cli.looking import look_at_references
     from iclora.pipeline import load_planned
     from iclora.plan import make_plan
 
@@ -57,14 +61,15 @@ def generate(said: GenerateWords) -> None:
         asked = gather(said, report)
         plan = make_plan(asked.request)
         say(describe_plan(plan))
-        say_findings(tuple(finding for finding in plan.findings if finding.level != "error"))
-        plan.check()
+        _say_and_check(plan)
         if output.suffix.lower() == ".png" and plan.num_frames > 1:
             raise OutputError(
                 f"{output} holds one picture, but there are {plan.num_frames} frames; write a .mp4."
             )
-        pipe = load_planned(plan, device=said.device, progress=report)
         references = references_of(asked, plan, said, report)
+        num_said, plan = len(plan.findings), look_at_references(plan, references, asked)
+        _say_and_check(plan, num_said)
+        pipe = load_planned(plan, device=said.device, offload=said.offload, progress=report)
         result = pipe.run(plan, references=references, images=asked.images, progress=report)
         clip = with_sound(result.clip, asked)
         media.save(clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
@@ -84,19 +89,39 @@ def plan(said: PlanOutputWords) -> None:
     """
     # Imported here: it takes seconds, which --help shall not.
     from iclora.cli.asking import gather
+    from iclora.cli.looking import look_at_given
     from iclora.plan import make_plan
 
     if said.output is not None:
         check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
+        _check_sound(said.output, said)
     with bars() as report:
-        made = make_plan(gather(said, report).request)
+        asked = gather(said, report)
+        made = look_at_given(make_plan(asked.request), asked, said, report)
     if said.as_json:
         typer.echo(json.dumps(made.to_json(), indent=2, ensure_ascii=False))
+        say_findings(made.findings)
     else:
         to_stdout().print(describe_plan(made), markup=False)
-    say_findings(made.findings)
+        print_findings(made.findings)
     if any(finding.level == "error" for finding in made.findings):
         raise typer.Exit(1)
+
+
+def _say_and_check(plan: Plan, start: int = 0) -> None:
+    """Say what was found from some finding on, and stop where it holds an error."""
+    say_findings(tuple(finding for finding in plan.findings[start:] if finding.level != "error"))
+    plan.check()
+
+
+def _check_sound(output: str, said: PlanWords) -> None:
+    """Refuse to keep a sound in a result that cannot hold any."""
+    suffix = Path(output).suffix.lower()
+    if said.keep_audio and suffix not in (".mp4", ".webm"):
+        kind = f"a {suffix}" if suffix else "a folder of pictures"
+        raise OutputError(
+            f"{output} is {kind} and holds no sound; write a .mp4 or .webm, or leave --keep-audio out."
+        )
 
 
 def _sources(said: PlanWords) -> list[Path]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from iclora.cli.present import to_stdout
+from iclora.cli.present import bars, say, steps_of, to_stdout
 from iclora.errors import ModelError, RequestError
 
 app = typer.Typer(help="What models there are.\n\nExample: iclora models list", no_args_is_help=True)
@@ -51,18 +52,58 @@ def list_models() -> None:
     to_stdout().print("\n".join(lines), markup=False)
 
 
-@app.command("fetch")
-def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="blazepose or dwpose.")]) -> None:
-    """Fetch the networks that find poses now, rather than on first use, and say where they lie.
+@app.command("convert")
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An official single file of LTX-2 or 2.3.")],
+    text_encoder: Annotated[
+        Path, typer.Option("--text-encoder", metavar="DIR", help="A folder of Gemma 3, with its tokenizer.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write.")],
+) -> None:
+    """Make a model folder of an official single file; the text encoder is linked, not copied.
 
-    Example: iclora models fetch blazepose
+    Example: iclora models convert ltx-2.3-22b-distilled.safetensors --text-encoder gemma-3-12b -o ltx-2.3
     """
+    from iclora import checkpoints
+
+    with bars() as report:
+        steps = steps_of(report, "converting")
+        folder = checkpoints.convert(file, text_encoder, output, progress=steps)
+    recipe = checkpoints.read_recipe(folder)
+    to_stdout().print(f"{folder}: {recipe.name}, {len(recipe.sigmas) - 1} steps", markup=False)
+
+
+@app.command("fetch")
+def fetch(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="OWNER/NAME, blazepose, dwpose or depth-anything-v2-small, -base, -large."
+        ),
+    ],
+) -> None:
+    """Fetch a released model from the hub, or the networks that find poses or depth, and say where they lie.
+
+    Example: iclora models fetch diffusers/LTX-2.3-Distilled-Diffusers
+    """
+    from iclora.controls.depths import anything
     from iclora.controls.poses import dwpose, weights
 
-    if name == "blazepose":
+    if "/" in name:
+        from iclora import checkpoints
+
+        paths = [checkpoints.fetch(name)]
+    elif name == "blazepose":
         paths = list(weights.find_blazepose().values())
     elif name == "dwpose":
         paths = [dwpose.find(dwpose.DETECTOR), dwpose.find(dwpose.KEYPOINTS)]
+    elif name in anything.RELEASES:
+        release = anything.RELEASES[name]
+        paths = [anything.find(release)]
+        say(f"{name}: licence {release.licence}")
     else:
-        raise RequestError(f"There is nothing to fetch for {name!r}; choose blazepose or dwpose.")
+        raise RequestError(
+            f"There is nothing to fetch for {name!r}; choose blazepose, dwpose, "
+            f"{', '.join(anything.RELEASES)}, or a model on the Hugging Face hub as OWNER/NAME."
+        )
     to_stdout().print("\n".join(str(path) for path in paths), markup=False)

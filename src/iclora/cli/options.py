@@ -14,9 +14,10 @@ class PlanWords:
     """The words of `iclora plan`."""
 
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="What the result shall show.")]
-    model: Annotated[str, typer.Option("--model", help="tiny (inside the package), or a model folder.")] = (
-        "tiny"
-    )
+    model: Annotated[
+        str,
+        typer.Option("--model", help="tiny (inside the package), a model folder, or a fetched OWNER/NAME."),
+    ] = "tiny"
     adapter: Annotated[
         list[str],
         typer.Option(
@@ -71,14 +72,24 @@ class PlanWords:
     frames: Annotated[int | None, typer.Option("--frames", help="Number of frames.")] = None
     fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same clip.")] = 0
-    guidance: Annotated[float, typer.Option("--guidance", help="Guidance scale; 1 is none.")] = 1.0
+    guidance: Annotated[
+        float | None,
+        typer.Option("--guidance", help="Guidance scale; 1 is none; left out: what the model is made for."),
+    ] = None
     negative_prompt: Annotated[
         str, typer.Option("--negative-prompt", help="What guidance moves away from.")
     ] = ""
     keep_audio: Annotated[
         bool, typer.Option("--keep-audio", help="Give the result the sound of the first control clip.")
     ] = False
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="Leave out the sound that a released model makes.")
+    ] = False
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...")] = "cpu"
+    offload: Annotated[
+        bool,
+        typer.Option("--offload", help="Less GPU memory: each part is there only while it is at work."),
+    ] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
 
 

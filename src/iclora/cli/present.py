@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from iclora import media
 from iclora.errors import OutputError
@@ -20,6 +22,7 @@ if typing.TYPE_CHECKING:
     from iclora.plan import Finding, Plan
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
+_WIDE = 1000
 
 
 def to_stdout() -> Console:
@@ -73,6 +76,33 @@ def say_findings(findings: tuple[Finding, ...]) -> None:
         to_stderr().print(f"{finding.level:>7}: {finding}", style=_COLOURS[finding.level], markup=False)
 
 
+def print_findings(findings: tuple[Finding, ...]) -> None:
+    """Print findings as a table, errors first: what is the case, and what to do."""
+    order = list(_COLOURS)
+    by_level = sorted(findings, key=lambda finding: order.index(finding.level))
+    if by_level:
+        rows = [(finding.level, finding.text, finding.advice) for finding in by_level]
+        print_rows(("finding", "what is the case", "what to do"), rows)
+
+
+def print_rows(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, coloured by the level in its first column.
+
+    Args:
+        titles: One for each column.
+        rows: Their cells, as text.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for level, *cells in rows:
+        table.add_row(Text(level, style=_COLOURS.get(level, "")), *(Text(cell) for cell in cells))
+    console = to_stdout()
+    if not console.is_terminal:  # a file or a pipe has no width: there, each row is one line
+        console.width = _WIDE
+    console.print(table)
+
+
 def describe_plan(plan: Plan) -> str:
     """The plan in a few lines."""
     adapters = ", ".join(f"{adapter.name} at {adapter.weight:g}" for adapter in plan.adapters) or "none"
@@ -92,6 +122,14 @@ def describe_plan(plan: Plan) -> str:
             f"{' under a mask' if reference.masked else ''}"
         )
     lines += [f"image     {image.label} at frame {image.frame}" for image in plan.images]
+    if plan.has_audio:
+        kept_or_not = "in the result" if plan.sound else "not in the result"
+        lines.append(f"sound     {plan.num_audio_tokens} tokens beside the video, {kept_or_not}")
+    memory = plan.memory
+    lines.append(
+        f"memory    about {memory.total / 2**30:.3g} GiB: weights {memory.weights / 2**30:.3g}, a step "
+        f"{memory.step / 2**30:.3g}, decoding {memory.decoding / 2**30:.3g}"
+    )
     kept = plan.reference_cache
     if kept.mode != "off":
         lines.append(

@@ -8,7 +8,11 @@ from types import MappingProxyType
 
 from iclora.clip import Clip
 from iclora.controls.canny import canny
+from iclora.controls.depth import depth
+from iclora.controls.depths import Depths, draw_depths, find_depths, read_depths
+from iclora.controls.flow import stabilised, steadied
 from iclora.controls.lines import is_lines, redraw_lines, resize_lines, thin
+from iclora.controls.plain import blocks, blur, green, grey
 from iclora.controls.point_tracks import (
     Tracks,
     check_tracks,
@@ -19,29 +23,56 @@ from iclora.controls.point_tracks import (
 )
 from iclora.controls.pose import pose
 from iclora.controls.poses import Poses, draw_poses, find_poses, read_keypoints, write_keypoints
+from iclora.controls.shades import line_art, normals, soft_edges
 from iclora.controls.tracks import tracks
 
 CONTROLS: Mapping[str, Callable[..., Clip]] = MappingProxyType(
-    {"canny": canny, "pose": pose, "tracks": tracks}
+    {
+        "blocks": blocks,
+        "blur": blur,
+        "canny": canny,
+        "depth": depth,
+        "green": green,
+        "grey": grey,
+        "line-art": line_art,
+        "normals": normals,
+        "pose": pose,
+        "soft-edges": soft_edges,
+        "tracks": tracks,
+    }
 )
 
 __all__ = [
     "CONTROLS",
+    "Depths",
     "Poses",
     "Tracks",
+    "blocks",
+    "blur",
     "canny",
     "check_tracks",
+    "depth",
+    "draw_depths",
     "draw_poses",
     "draw_tracks",
+    "find_depths",
     "find_poses",
     "follow_video",
+    "green",
+    "grey",
     "is_lines",
+    "line_art",
+    "normals",
     "pose",
+    "read_depths",
     "read_keypoints",
     "read_tracks",
     "redraw_lines",
     "resize_lines",
     "save_tracks",
+    "soft_edges",
+    "stabilised",
+    "steadied",
     "thin",
     "tracks",
     "write_keypoints",
