@@ -131,7 +131,9 @@ def _read_frames(
     progress: Callable[[int, int | None], None],
 ) -> tuple[float, Clip]:
     """Decode and set on a clock; returns the first frame's time in the file, in seconds, and the clip."""
-    times, pictures, end_seconds = [], [], 0.0
+    times: list[float] = []
+    pictures: list[np.ndarray] = []
+    end_seconds = 0.0
     matrix: bytes | None = None
     for frame, time_seconds, duration_seconds in _timed(container, stream):
         matrix = matrix if times else _display_matrix(frame)
