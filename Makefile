@@ -4,14 +4,14 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-pyproject
 SOURCES := src tests $(wildcard toyworld examples benchmarks)
 
-.PHONY: env demo test check weights adherence bench bench-cache clean
+.PHONY: env demo test check weights adherence bench bench-cache bench-controls clean
 
 env: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than 3.10; set PYTHON=..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,toyworld,pose]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,toyworld,pose,onnx,scikit-image]'
 	touch $@
 
 demo: $(STAMP)
@@ -39,6 +39,10 @@ bench: $(STAMP)
 
 bench-cache: $(STAMP)
 	PYTHONPATH=. $(BIN)/python benchmarks/cache.py $(BENCH)
+
+# The table and the picture of docs/controls.md.
+bench-controls: $(STAMP)
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python benchmarks/controls.py --write docs/controls.md --sheet docs/controls.png
 
 clean:
 	rm -rf .venv demo

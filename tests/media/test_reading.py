@@ -9,6 +9,7 @@ import iclora
 from iclora import media
 from iclora.clip import Clip
 from iclora.errors import MediaError, RequestError
+from tests.micro import moving_square
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -64,3 +65,33 @@ def test_what_is_written_is_read(
     assert back.num_frames == num_frames
     even = suffix == ".mp4"
     assert back.height == height + even * (height % 2) and back.width == width + even * (width % 2)
+
+
+@pytest.mark.parametrize("options", [{}, {"fps": 10.0}, {"max_frames": 4}, {"fps": 30.0, "max_frames": 7}])
+@pytest.mark.parametrize("name", ["film.mp4", "pictures", "moving.gif", "still.png"])
+def test_a_film_holds_what_is_read(name: str, options: dict, tmp_path: Path) -> None:
+    clip = moving_square(num_frames=1 if name == "still.png" else 9)
+    path = media.save(clip, tmp_path / name)
+    read, opened = media.read(path, **options), media.film(path, **options)
+    assert (opened.num_frames, opened.fps) == (read.num_frames, read.fps)
+    assert (opened.height, opened.width) == (48, 64)
+    for _ in range(2):
+        assert np.array_equal(np.stack(list(opened.frames)), read.frames)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+def test_a_film_is_written_like_its_clip(suffix: str, tmp_path: Path) -> None:
+    source = media.save(moving_square(), tmp_path / "source.mp4")
+    opened = media.resize(media.resample(media.film(source), fps=8.0, num_frames=7), 32, 40)
+    held = media.resize(media.resample(media.read(source), fps=8.0, num_frames=7), 32, 40)
+    paths = [media.save(one, tmp_path / f"{index}{suffix}") for index, one in enumerate((opened, held))]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert media.read(paths[0]).num_frames == 7
+
+
+def test_a_film_of_pictures_that_differ_says_so_when_it_is_gone_through(tmp_path: Path) -> None:
+    for index, size in enumerate((8, 9)):
+        media.save_image(np.zeros((size, 8, 3), np.uint8), tmp_path / f"{index}.png")
+    opened = media.film(tmp_path)
+    with pytest.raises(MediaError, match="a sequence needs pictures of one size"):
+        opened.read()

@@ -18,7 +18,8 @@ _FEWEST_LEVELS = 8.0
 """White is never less than so much, so that the grain of a flat clip stays dark."""
 _HISTOGRAM_BINS = 4096
 _COLOURLESS = 24
-"""A depth picture's channels differ by no more than this."""
+"""A depth picture's channels differ by no more than this, but for noise:"""
+_MOST_COLOURED = 0.02
 
 Progress = Callable[[int, int | None], None]
 Shade = Callable[[UInt8[np.ndarray, "h w 3"]], Float32[np.ndarray, "h w"]]
@@ -109,7 +110,7 @@ def normals(
     if not 0 < relief <= 100:
         raise RequestError(f"The relief is {relief}; give more than 0 and at most 100, such as 1.")
     first = next(iter(clip.frames))
-    if np.ptp(first, axis=2).mean() > _COLOURLESS:
+    if (np.ptp(first, axis=2) > _COLOURLESS).mean() > _MOST_COLOURED:
         raise RequestError(
             "Normals are made of a depth picture, and this clip has colours; make its depth first, such as "
             "with: iclora control depth IN -o depth.mp4"

