@@ -98,7 +98,7 @@ def sheet() -> np.ndarray:
     near = 1 / np.asarray(scenes.depth[0], np.float32).clip(1e-3)
     grey = np.interp(near, np.percentile(near, (1, 99)), (0, 255)).astype(np.uint8)
     depth = Clip(frames=np.repeat(grey.reshape(*clip.frames.shape[:3], 1), 3, axis=3), fps=16.0)
-    rows = {"filmed": clip, "its depth, as rendered": depth}
+    rows = {"a rendered clip": clip, "its depth, as rendered": depth}
     for kind in ("canny", "soft-edges", "line-art", "normals", "grey", "blur", "blocks"):
         rows[kind] = controls.CONTROLS[kind](depth if kind == "normals" else clip)
     return media.contact_sheet(list(rows.values()), labels=list(rows), num_columns=5, height=112)
