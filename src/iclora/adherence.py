@@ -11,7 +11,7 @@ And how steady a clip is: `flicker` along the motion, and `lag_frames` behind wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -104,19 +104,10 @@ def flicker(clip: Clip | Film, *, flow_of: Clip | Film | None = None) -> float:
     Raises:
         RequestError: If the two differ in size or length.
     """
-    filmed = clip if flow_of is None else flow_of
-    _check_alike(clip, filmed, "film it was made from")
     total, count = 0.0, 0
-    motion: Motion | None = None
-    before = np.empty(0, np.uint8)
-    for frame, shown in zip(filmed.frames, clip.frames, strict=True):
-        if motion is None:
-            motion = Motion(frame)
-        else:
-            place, sure = motion.step(frame)
-            total += float(np.abs(moved(before, place) - shown)[sure].sum(dtype=np.float64))
-            count += 3 * int(sure.sum())
-        before = shown
+    for brought, shown, sure in _along_motion(clip, flow_of):
+        total += float(np.abs(brought - shown)[sure].sum(dtype=np.float64))
+        count += 3 * int(sure.sum())
     return 100 * total / (255 * count) if count else 0.0
 
 
@@ -137,9 +128,21 @@ def line_flicker(
     Raises:
         RequestError: If the two differ in size or length.
     """
+    alone, count = 0, 0
+    for brought, shown, sure in _along_motion(clip, flow_of):
+        pair = [picture.max(axis=2) > 127 for picture in (brought, shown)]
+        for lines, others in (pair, pair[::-1]):
+            alone += int((lines & sure & (_distance_px(others) > tolerance_px)).sum())
+            count += int((lines & sure).sum())
+    return 100 * alone / count if count else 0.0
+
+
+def _along_motion(
+    clip: Clip | Film, flow_of: Clip | Film | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield, from the second frame on, the one before moved along, the frame, and what is sure."""
     filmed = clip if flow_of is None else flow_of
     _check_alike(clip, filmed, "film it was made from")
-    alone, count = 0, 0
     motion: Motion | None = None
     before = np.empty(0, np.uint8)
     for frame, shown in zip(filmed.frames, clip.frames, strict=True):
@@ -147,12 +150,8 @@ def line_flicker(
             motion = Motion(frame)
         else:
             place, sure = motion.step(frame)
-            pair = [picture.max(axis=2) > 127 for picture in (moved(before, place), shown)]
-            for lines, others in (pair, pair[::-1]):
-                alone += int((lines & sure & (_distance_px(others) > tolerance_px)).sum())
-                count += int((lines & sure).sum())
+            yield moved(before, place), shown, sure
         before = shown
-    return 100 * alone / count if count else 0.0
 
 
 def lag_frames(before: Clip, after: Clip) -> float:

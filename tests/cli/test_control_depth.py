@@ -86,7 +86,7 @@ def test_an_adapter_says_the_convention(film_path: Path, tmp_path: Path) -> None
         (("FILM", "-o", "OUT/a.mp4", "--adapter", "no.safetensors"), "There is no adapter file"),
         (("FILM", "-o", "OUT/a.mp4", "--adapter", "a", "--convention", "inferno"), "and not both"),
         (("FILM", "-o", "OUT/a.mp4", "--sheet", "OUT/a.tif"), "Cannot write a sheet as"),
-        (("FILM", "-o", "OUT/a.png", "--sheet", "OUT/a.png"), "is another result or its source"),
+        (("FILM", "-o", "OUT/a.png", "--sheet", "OUT/a.png"), "is another result or a source of it"),
     ],
 )
 def test_bad_input_is_one_line(film_path: Path, tmp_path: Path, words: tuple[str, ...], message: str) -> None:

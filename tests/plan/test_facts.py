@@ -59,6 +59,8 @@ def test_how_the_control_was_drawn_is_read(micro_model: Path, tmp_path: Path) ->
     assert adapter_facts(facts, "canny").dials == {}
     thick = save_thick(micro_model, tmp_path / "thick.safetensors", thickness=3, blur=2.5)
     assert adapter_facts(facts, str(thick)).dials == {"thickness": 3, "blur": 2.5}
+    named = save_thick(micro_model, tmp_path / "named.safetensors", preset="ltx-2")
+    assert adapter_facts(facts, str(named)).dials == {"preset": "ltx-2"}
 
 
 @pytest.mark.parametrize(

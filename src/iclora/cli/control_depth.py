@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,15 +11,21 @@ import typer
 from iclora import media
 from iclora.cli import words
 from iclora.cli.control import shaped
-from iclora.cli.present import bars, check_outputs, say, sidecar_path, steps_of, write_sidecar
+from iclora.cli.present import (
+    SHEETS,
+    Report,
+    bars,
+    check_beside,
+    check_outputs,
+    say,
+    sidecar_path,
+    steps_of,
+    write_sidecar,
+)
 from iclora.clip import Clip
 from iclora.controls import depths
 from iclora.controls.depths import Depths
 from iclora.errors import AdapterError, RequestError
-from iclora.media.files import check_place
-
-Report = Callable[[str, int, int | None], None]
-_SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,12 +119,8 @@ def _check(said: DepthWords) -> Path:
         raise RequestError("--values is about a render or an .onnx file; add --render, or leave it out.")
     if not said.render:
         depths.check_estimator(said.estimator)
-    if said.sheet is not None:
-        if said.sheet.suffix.lower() not in _SHEETS:
-            raise RequestError(f"Cannot write a sheet as {said.sheet}; use {', '.join(_SHEETS)}.")
-        if said.sheet.resolve() in {path.resolve() for path in (said.source, output, sidecar_path(output))}:
-            raise RequestError(f"{said.sheet} is another result or its source; choose another name.")
-        check_place(said.sheet, overwrite=said.overwrite, directory=False)
+    taken = (said.source, output, sidecar_path(output))
+    check_beside([("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
     return output
 
 

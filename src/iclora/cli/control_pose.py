@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,15 +11,20 @@ import typer
 from iclora import controls, media
 from iclora.cli import words
 from iclora.cli.control import shaped
-from iclora.cli.present import bars, check_outputs, say, sidecar_path, steps_of, write_sidecar
+from iclora.cli.present import (
+    SHEETS,
+    Report,
+    bars,
+    check_beside,
+    check_outputs,
+    say,
+    sidecar_path,
+    steps_of,
+    write_sidecar,
+)
 from iclora.clip import Audio, Clip
 from iclora.controls import poses
 from iclora.controls.poses import Poses
-from iclora.errors import RequestError
-from iclora.media.files import check_place
-
-Report = Callable[[str, int, int | None], None]
-_SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,17 +123,9 @@ def _check_words(said: PoseWords) -> Path:
     poses.check_placing(scale=said.scale, move=words.parse_offset(said.move, "--move"))
     sources = [said.source, *([said.body] if said.body is not None else [])]
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
-    if said.keypoints is not None and said.keypoints.suffix.lower() != ".json":
-        raise RequestError(f"Cannot write keypoints as {said.keypoints}; give a name that ends in .json.")
-    if said.sheet is not None and said.sheet.suffix.lower() not in _SHEETS:
-        raise RequestError(f"Cannot write a sheet as {said.sheet}; use {', '.join(_SHEETS)}.")
-    taken = [path.resolve() for path in (*sources, output, sidecar_path(output))]
-    for path in (said.keypoints, said.sheet):
-        if path is not None:
-            if path.resolve() in taken:
-                raise RequestError(f"{path} is another result or a source of it; choose another name.")
-            taken.append(path.resolve())
-            check_place(path, overwrite=said.overwrite, directory=False)
+    beside = [("keypoints", said.keypoints, (".json",)), ("a sheet", said.sheet, SHEETS)]
+    taken = (*sources, output, sidecar_path(output))
+    check_beside(beside, taken=taken, overwrite=said.overwrite)
     return output
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,17 @@ import typer
 from iclora import controls, media
 from iclora.cli import words
 from iclora.cli.control import shaped
-from iclora.cli.present import bars, check_outputs, say, sidecar_path, steps_of, write_sidecar
+from iclora.cli.present import (
+    SHEETS,
+    Report,
+    bars,
+    check_beside,
+    check_outputs,
+    say,
+    sidecar_path,
+    steps_of,
+    write_sidecar,
+)
 from iclora.controls.point_tracks import (
     DEFAULT_TRACKS,
     TRACK_SUFFIXES,
@@ -21,10 +30,6 @@ from iclora.controls.point_tracks import (
     retime_tracks,
 )
 from iclora.errors import RequestError
-from iclora.media.files import check_place
-
-Report = Callable[[str, int, int | None], None]
-_SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,18 +118,9 @@ def tracks(said: TracksWords) -> None:
 def _check_outputs(said: TracksWords) -> Path:
     """Refuse results that could not be written, or would replace each other, before any work is done."""
     output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
-    beside = [path for path in (said.json, said.editor_json, said.sheet) if path is not None]
-    for path in (said.json, said.editor_json):
-        if path is not None and path.suffix.lower() != ".json":
-            raise RequestError(f"Cannot write tracks as {path}; give a name that ends in .json.")
-    if said.sheet is not None and said.sheet.suffix.lower() not in _SHEETS:
-        raise RequestError(f"Cannot write a sheet as {said.sheet}; use {', '.join(_SHEETS)}.")
-    taken = [path.resolve() for path in (said.source, output, sidecar_path(output))]
-    for path in beside:
-        if path.resolve() in taken:
-            raise RequestError(f"{path} is another result or what the tracks come from; choose another name.")
-        taken.append(path.resolve())
-        check_place(path, overwrite=said.overwrite, directory=False)
+    files = [("tracks", path, (".json",)) for path in (said.json, said.editor_json)]
+    taken = (said.source, output, sidecar_path(output))
+    check_beside([*files, ("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
     return output
 
 

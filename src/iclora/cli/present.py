@@ -15,14 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from iclora import media
-from iclora.errors import OutputError
-from iclora.media.files import write_file
+from iclora.errors import OutputError, RequestError
+from iclora.media.files import check_place, write_file
 
 if typing.TYPE_CHECKING:
     from iclora.plan import Finding, Plan
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 _WIDE = 1000
+SHEETS = (".png", ".jpg", ".jpeg", ".webp")
+"""Endings of contact sheets."""
+Report = Callable[[str, int, int | None], None]
+"""Is told a stage, what of it is done, and how much there is, if known."""
 
 
 def to_stdout() -> Console:
@@ -41,7 +45,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str, int, int | None], None]]:
+def bars() -> Iterator[Report]:
     """Show one bar for each kind of work.
 
     Yields:
@@ -64,7 +68,7 @@ def bars() -> Iterator[Callable[[str, int, int | None], None]]:
         yield report
 
 
-def steps_of(report: Callable[[str, int, int | None], None], what: str) -> Callable[[int, int | None], None]:
+def steps_of(report: Report, what: str) -> Callable[[int, int | None], None]:
     """Narrow a bar function to one kind of work."""
     return lambda done, total: report(what, done, total)
 
@@ -167,6 +171,34 @@ def check_outputs(output: str, *, overwrite: bool, sources: Iterable[Path] = ())
     if beside.exists() and not overwrite:
         raise OutputError(f"{beside} exists; choose another name or allow overwriting (--overwrite).")
     return path
+
+
+def check_beside(
+    named: Iterable[tuple[str, Path | None, Sequence[str]]], *, taken: Iterable[Path], overwrite: bool
+) -> None:
+    """Refuse files beside a result that could not be written, or would replace something, before the work.
+
+    Args:
+        named: What each is, its path (None: not asked for), and the endings it may have.
+        taken: The result and its sources, which none of them may be.
+        overwrite: Whether a file that exists may be replaced.
+
+    Raises:
+        RequestError: An ending is not accepted, or two names are the same.
+        OutputError: The file exists, or its place cannot be written to.
+    """
+    places = {path.resolve() for path in taken}
+    for what, path, endings in named:
+        if path is None:
+            continue
+        if path.suffix.lower() not in endings:
+            raise RequestError(
+                f"Cannot write {what} as {path}; give a name that ends in {', '.join(endings)}."
+            )
+        if path.resolve() in places:
+            raise RequestError(f"{path} is another result or a source of it; choose another name.")
+        places.add(path.resolve())
+        check_place(path, overwrite=overwrite, directory=False)
 
 
 def write_sidecar(output: Path, content: dict[str, Any]) -> Path:

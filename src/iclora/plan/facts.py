@@ -24,7 +24,7 @@ from iclora.controls import CONTROLS
 from iclora.errors import AdapterError, ModelError, RequestError
 from iclora.geometry import LatentFactors, LatentGrid
 
-_NO_DIALS = ("clip", "progress")
+_NO_DIALS = ("clip", "mask", "progress")
 """Parameters of a control that say nothing of how it is drawn."""
 
 
@@ -68,7 +68,7 @@ class AdapterFacts:
     path: Path
     outline: Outline
     misfit: str
-    dials: Mapping[str, int | float]
+    dials: Mapping[str, int | float | str]
 
 
 def model_facts(model: str) -> ModelFacts:
@@ -120,7 +120,7 @@ def adapter_facts(facts: ModelFacts, name: str) -> AdapterFacts:
     return AdapterFacts(path=path, outline=outline, misfit=_misfit(facts, outline), dials=dials)
 
 
-def control_dials(outline: Outline) -> dict[str, int | float]:
+def control_dials(outline: Outline) -> dict[str, int | float | str]:
     """Read from an adapter's `iclora.config` how the control it was trained on was drawn.
 
     Args:
@@ -144,14 +144,15 @@ def control_dials(outline: Outline) -> dict[str, int | float]:
         return {}
     known = inspect.signature(control).parameters
     for name, value in dials.items():
-        whole = name in known and isinstance(known[name].default, int)
-        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if name not in known or name in _NO_DIALS or not number:
+        usual = known[name].default if name in known else None
+        kinds = type(usual) if isinstance(usual, int | str) else (int, float)
+        fits = isinstance(value, kinds) and not isinstance(value, bool)
+        if name not in known or name in _NO_DIALS or not fits:
             raise AdapterError(
                 f"{outline.source} was trained on {outline.control} with {name}={value!r}, which this "
                 "version cannot draw. Install the version that trained it."
             )
-        dials[name] = value if whole else float(value)
+        dials[name] = value if isinstance(usual, int | str) else float(value)
     try:
         control(Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0), **dials)
     except RequestError as error:

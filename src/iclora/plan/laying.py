@@ -76,7 +76,7 @@ def lay_reference(
 
 def _dials(
     asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Findings
-) -> Mapping[str, int | float]:
+) -> Mapping[str, int | float | str]:
     """How a control is drawn, or the lines of one that is ready: as the adapter saw it in training."""
     kind = "canny" if asked.control is None and asked.source.is_lines else asked.control
     drawn = [adapter for adapter in adapters if adapter.control == kind and adapter.dials]
@@ -89,14 +89,15 @@ def _dials(
     if asked.control is not None:
         how = ", ".join(_in_words(*dial) for dial in dials.items())
         findings.note(f"{asked.source.label}: {how}, as the adapter '{name}' was trained on.")
-    elif dials.get("thickness", 1) > 1:
-        how = _in_words("thickness", dials["thickness"])
+    elif (thickness := dials.get("thickness", 1)) != 1:
+        how = _in_words("thickness", thickness)
         findings.note(f"{asked.source.label}: thinner {how}, as the adapter '{name}' was trained on.")
     return dials
 
 
-def _in_words(dial: str, value: int | float) -> str:
-    return f"lines {value:g} px thick" if dial == "thickness" else f"{dial} {value:g}"
+def _in_words(dial: str, value: int | float | str) -> str:
+    said = value if isinstance(value, str) else f"{value:g}"
+    return f"lines {said} px thick" if dial == "thickness" else f"{dial} {said}"
 
 
 def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:

@@ -182,7 +182,7 @@ class PlannedAdapter:
     downscale_source: str
     temporal_factor: int
     reference_attention: str | None = None
-    dials: Mapping[str, int | float] = field(default_factory=dict)
+    dials: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +201,7 @@ class PlannedReference:
     height: int
     width: int
     grid: LatentGrid
-    dials: Mapping[str, int | float] = field(default_factory=dict)
+    dials: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
