@@ -1,8 +1,8 @@
-"""Encodes a bank once: latents of every clip and of its edges, as the pipeline encodes them.
+"""Encodes a bank once: latents of every clip and of half-size pictures of it, as the pipeline encodes them.
 
-`python -m toyworld.latents BANK VAE` writes into the bank, float16, three views of each clip (as it is,
-mirrored, and a part of it enlarged): `target.npy` (`n view c f h w`), `control.npy` (edges at half size), and
-`lines.npy` (edges at full size, of the first view alone). It resumes where it was stopped.
+`python -m toyworld.latents BANK VAE` writes into the bank, float16, two views of each clip (as it is or
+mirrored, and a part of it enlarged): `target.npy` (`n view c f h w`), and at half size `small.npy` (the
+same), `hint.npy` (in colours mixed at random) and `control.npy` (its edges). It resumes where it was stopped.
 """
 
 import argparse
@@ -27,23 +27,41 @@ THICKNESS = 3
 """Line width of the embedded adapter's control at full size, in pixels; thinner ones are lost."""
 DOWNSCALE = 2
 FPS = 16.0
-KINDS = ("target", "lines", "control")
-VIEWS = 3
+KINDS = ("target", "small", "hint", "control")
+VIEWS = 2
 SMALLEST_PART = 0.6
 
 
-def edges_of(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draws the edges of a clip, and makes its control at the size its reference has.
+def edges_of(frames: np.ndarray) -> np.ndarray:
+    """Draws the edges of a clip at the size its reference has.
 
     Args:
         frames: `f h w 3` uint8.
 
     Returns:
-        Lines, `f h w 1` and `f h/2 w/2 1`, uint8.
+        Lines, `f h/2 w/2 1` uint8.
     """
     lines = controls.canny(Clip(frames=frames, fps=FPS), thickness=THICKNESS)
     small = media.resize(lines, lines.height // DOWNSCALE, lines.width // DOWNSCALE, fit="stretch")
-    return lines.frames[..., :1], small.frames[..., :1]
+    return small.frames[..., :1]
+
+
+def recoloured(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mixes the colours of a clip at random: what is where stays, what colour it has does not.
+
+    Args:
+        frames: `f h w 3` uint8.
+        rng: Source of chance.
+
+    Returns:
+        The same shape; in a third of all cases grey, half of these negatives.
+    """
+    turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    if rng.random() < 1 / 3:
+        turn = np.outer(np.ones(3) / 3, np.ones(3) * rng.choice([-1, 1]))
+    mixed = (frames.astype(np.float32) - 127.5) @ turn.astype(np.float32)
+    largest = max(float(np.abs(mixed).max()), 1.0)
+    return (mixed * (127.5 * rng.uniform(0.6, 1) / largest) + 127.5).astype(np.uint8)
 
 
 def enlarged_part(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -64,8 +82,13 @@ def enlarged_part(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in part])
 
 
+def is_mirrored(index: int) -> bool:
+    """Whether the first view of a clip of a bank is its mirror image."""
+    return bool(np.random.default_rng([index, 1]).random() < 0.5)
+
+
 def views_of(captions: list[str]) -> list[str]:
-    """Captions of the views of clips.
+    """Captions of the views of a bank's clips.
 
     Args:
         captions: One each clip.
@@ -73,7 +96,10 @@ def views_of(captions: list[str]) -> list[str]:
     Returns:
         One each view, the views of a clip together.
     """
-    return [text for caption in captions for text in (caption, mirrored(caption), caption)]
+    texts = []
+    for index, caption in enumerate(captions):
+        texts += [mirrored(caption) if is_mirrored(index) else caption, caption]
+    return texts
 
 
 def pictures_of(bank: Path, index: int) -> dict[str, np.ndarray]:
@@ -87,9 +113,19 @@ def pictures_of(bank: Path, index: int) -> dict[str, np.ndarray]:
         For each of `KINDS` frames `view f h w c` uint8: 3 channels, or 1 of edges, which are grey.
     """
     clip = np.array(np.load(bank / "frames.npy", mmap_mode="r")[index])
-    views = [clip, np.ascontiguousarray(clip[:, :, ::-1]), enlarged_part(clip, np.random.default_rng(index))]
-    lines, controls = zip(*map(edges_of, views), strict=True)
-    return {"target": np.stack(views), "lines": lines[0][None], "control": np.stack(controls)}
+    rng = np.random.default_rng(index)
+    whole = np.ascontiguousarray(clip[:, :, ::-1]) if is_mirrored(index) else clip
+    views = [whole, enlarged_part(clip, rng)]
+    small = [
+        media.resize(Clip(frames=view, fps=FPS), *(side // DOWNSCALE for side in view.shape[1:3])).frames
+        for view in views
+    ]
+    return {
+        "target": np.stack(views),
+        "small": np.stack(small),
+        "hint": np.stack([recoloured(view, rng) for view in small]),
+        "control": np.stack([edges_of(view) for view in views]),
+    }
 
 
 @torch.inference_mode()

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Trains the embedded model from nothing and installs it: toyworld/train.sh [RUN_FOLDER]
 # Every stage resumes where it was stopped; run it again until it says "installed".
-# Sizes come from the environment: CLIPS (in each of SHARDS banks), FRAMES, CODEC_STEPS (the whole autoencoder),
-# VAE_STEPS (its decoder alone; 0: leave it), BASE_STEPS, ADAPTER_STEPS, BASE_MINUTES and ADAPTER_MINUTES (at most so
-# long), FIRST_SEED, BATCH, WORKERS, COMPILE (empty: no), and PYTHON. START names a model folder, such as src/iclora/tiny,
-# whose autoencoder is kept and whose base is trained on. With several GPUs the banks are spread over them, and the
-# decoder trains on the last one while the base trains on the first.
+#
+#   bank ─► autoencoder ─► latents ─► base, small pictures ─► base ─► prompts led ─► canny ─► canny led
+#
+# Sizes come from the environment: CLIPS (in each of SHARDS banks), FRAMES, FIRST_SEED, WORKERS, BATCH, COMPILE (empty:
+# no), PYTHON; for the stages in their order CODEC_STEPS (the whole autoencoder), VAE_STEPS (then its decoder alone; 0:
+# not), SMALL_, BASE_, PROMPT_, ADAPTER_ and LED_STEPS, and with the same names _MINUTES, at most so long. Guidance is
+# learnt by heart at scales PROMPT_GUIDANCE and GUIDANCE (1: not at all).
+# START names a model folder, such as src/iclora/tiny, whose autoencoder is kept and whose base is trained on.
+# Several GPUs share all stages but the autoencoder's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 RUN=${1:-runs/tiny}
@@ -18,57 +22,65 @@ export PYTHONPATH=src:.${PYTHONPATH:+:$PYTHONPATH}
 # Each stage is a job of its own, so that all of them end with this script.
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 on_gpu() { CUDA_VISIBLE_DEVICES=$1 exec "$PYTHON" -m "${@:2}"; }
-run() { "$@" & wait $!; }
-each_shard() { # runs "$1 SHARD GPU" for all shards at once; fails if one does
+each_shard() { # runs "$@ SHARD GPU" for all shards at once; fails if one does
   local started=() job
   for shard in $(seq 0 $((SHARDS - 1))); do
-    "$1" "$shard" $((shard % GPUS)) & started+=($!)
+    "$@" "$shard" $((shard % GPUS)) & started+=($!)
   done
   for job in "${started[@]}"; do wait "$job"; done
 }
 fill() { # FOLDER CLIPS FIRST_SEED SHARD GPU
   on_gpu "$5" toyworld.bank "$RUN/$1/$4" --clips "$2" --frames "${FRAMES:-33}" --first-seed $((1000000 * $4 + $3))
 }
-fill_first() { fill first $((600 / SHARDS < CLIPS ? 600 / SHARDS : CLIPS)) 500000 "$@"; }
-fill_shard() { fill bank "$CLIPS" "${FIRST_SEED:-0}" "$@"; }
-encode_shard() { on_gpu "$2" toyworld.latents "$RUN/bank/$1" "$RUN/vae/start" --workers "$WORKERS"; }
+encode() { on_gpu "$2" toyworld.latents "$RUN/bank/$1" "$RUN/vae/start" --workers "$WORKERS"; }
 train_codec() {
   on_gpu $((GPUS - 1)) toyworld.train_vae "$RUN/first" "$RUN/codec" --workers "$WORKERS" \
     ${CODEC_STEPS:+--steps "$CODEC_STEPS"}
 }
 train_decoder() {
-  [ "${VAE_STEPS:-}" != 0 ] || return 0
-  on_gpu $((GPUS - 1)) toyworld.train_vae "$RUN/bank" "$RUN/vae" --freeze-encoder --workers "$WORKERS" \
-    ${VAE_STEPS:+--steps "$VAE_STEPS"}
+  on_gpu 0 toyworld.train_vae "$RUN/bank" "$RUN/vae" --freeze-encoder --workers "$WORKERS" --steps "$VAE_STEPS"
 }
-train_base() { on_gpu 0 toyworld.train_base "$RUN/bank" "$@" ${BATCH:+--batch "$BATCH"} $COMPILE; }
+stage() { # NAME FOLDER [OPTION]...: a stage of train_base on all GPUs, as long as NAME_STEPS and NAME_MINUTES say
+  local steps=$1_STEPS minutes=$1_MINUTES alone=(-m toyworld.train_base) shared
+  shared=(-m torch.distributed.run --standalone --nproc-per-node "$GPUS" "${alone[@]}")
+  [ "$GPUS" -gt 1 ] || shared=("${alone[@]}")
+  "$PYTHON" "${shared[@]}" "$RUN/bank" "$RUN/$2" "${@:3}" ${BATCH:+--batch "$BATCH"} $COMPILE \
+    ${!steps:+--steps "${!steps}"} ${!minutes:+--minutes "${!minutes}"} & wait $!
+}
 
 codec=
 if [ -z "$START" ]; then
-  each_shard fill_first
+  each_shard fill first $((600 / SHARDS < CLIPS ? 600 / SHARDS : CLIPS)) 500000
   train_codec & codec=$!
 fi
-each_shard fill_shard
+each_shard fill bank "$CLIPS" "${FIRST_SEED:-0}"
 [ -z "$codec" ] || wait "$codec"
 if [ ! -d "$RUN/vae/start" ]; then
   mkdir -p "$RUN/vae"
   cp -r "${START:-$RUN/codec}/vae" "$RUN/vae/new"
   mv "$RUN/vae/new" "$RUN/vae/start"
 fi
-each_shard encode_shard
-[ -d "$RUN/vae/vae" ] || [ "${VAE_STEPS:-}" != 0 ] || cp -r "$RUN/vae/start" "$RUN/vae/vae"
-train_decoder & decoder=$!
-[ "$GPUS" -gt 1 ] || wait "$decoder" # one GPU: one after the other, so that the minutes below hold
-run train_base "$RUN/base" --vae "$RUN/vae/start" ${START:+--start "$START"} \
-  ${BASE_STEPS:+--steps "$BASE_STEPS"} ${BASE_MINUTES:+--minutes "$BASE_MINUTES"}
-run train_base "$RUN/adapter" --adapter "$RUN/base/model" --muon 0 --adam 2e-3 \
-  ${ADAPTER_STEPS:+--steps "$ADAPTER_STEPS"} ${ADAPTER_MINUTES:+--minutes "$ADAPTER_MINUTES"}
-wait "$decoder"
+each_shard encode
+if [ "${VAE_STEPS:-0}" != 0 ]; then train_decoder & wait $!; fi
+[ -d "$RUN/vae/vae" ] || cp -r "$RUN/vae/start" "$RUN/vae/vae"
+
+vae=(--vae "$RUN/vae/vae") base=$RUN/base canny=$RUN/adapter
+stage SMALL small "${vae[@]}" --small ${START:+--begin "$START"}
+stage BASE base "${vae[@]}" --begin "$RUN/small/model"
+if [ "${PROMPT_GUIDANCE:-2}" != 1 ]; then
+  stage PROMPT led_base "${vae[@]}" --begin "$base/model" --guidance "${PROMPT_GUIDANCE:-2}" --muon 2e-3 --adam 2e-4
+  base=$RUN/led_base
+fi
+stage ADAPTER adapter --adapter "$base/model" --muon 0 --adam 2e-3
+if [ "${GUIDANCE:-3}" != 1 ]; then
+  stage LED led_adapter --adapter "$base/model" --begin "$canny/canny.safetensors" --guidance "${GUIDANCE:-3}" \
+    --muon 0 --adam 5e-4 --on-schedule 0.5
+  canny=$RUN/led_adapter
+fi
 
 rm -rf src/iclora/tiny
 mkdir -p src/iclora/tiny/adapters
-cp -r "$RUN/base/model/." src/iclora/tiny/
-cp -r "$RUN/vae/vae" src/iclora/tiny/
-cp "$RUN/adapter/canny.safetensors" src/iclora/tiny/adapters/
+cp -r "$base/model/." src/iclora/tiny/
+cp "$canny/canny.safetensors" src/iclora/tiny/adapters/
 "$PYTHON" -m toyworld.curves "$RUN" docs/training.png
 echo "installed in src/iclora/tiny; now: make adherence"

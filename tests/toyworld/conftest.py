@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.toyworld.runs import CAPTIONS
-from toyworld.architecture import MICRO, build_vae
+from toyworld.architecture import MICRO, build_vae, save_random
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +21,20 @@ def vae_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random latents of 3 clips in three views: 2x4x4 cells, half that for the control; lines of one view."""
+    """Random latents of 3 clips in two views: 2x4x4 cells, half that for what has half the size."""
     folder = tmp_path_factory.mktemp("banks") / "bank"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for name, views, size in (("target", 3, 4), ("lines", 1, 4), ("control", 3, 2)):
-        latents = rng.standard_normal((4, views, 8, 2, size, size)).astype(np.float16)
+    for name, size in (("target", 4), ("small", 2), ("hint", 2), ("control", 2)):
+        latents = rng.standard_normal((4, 2, 8, 2, size, size)).astype(np.float16)
         np.save(folder / f"{name}.npy", latents)
     (folder / "captions.json").write_text(json.dumps([*CAPTIONS, "not encoded yet"]))
     (folder / "encoded.txt").write_text("3")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "base"
+    save_random(folder, micro=True)
     return folder

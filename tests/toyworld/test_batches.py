@@ -5,21 +5,22 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tests.toyworld.runs import CAPTIONS
 from toyworld.architecture import MICRO, build
-from toyworld.batches import LINE_WORDS, Bank, draw, shorten
+from toyworld.batches import Bank, draw, shorten
+from toyworld.latents import views_of
 
 
 def numbered_bank(count: int = 6) -> Bank:
-    """View i, called `clip i`, has the target i and the control i / 2, all over; drawn, each third is -i."""
+    """View i, called `clip i`, has the target i, the control i / 2 and the hint -i, all over."""
     numbers = torch.arange(count, dtype=torch.float16).view(-1, 1, 1, 1, 1)
     target = numbers.expand(-1, 8, 2, 4, 4)
+    small = target[..., ::2, ::2]
     return Bank(
-        target=target,
-        lines=-target[::3],
-        control=target[..., ::2, ::2] / 2,
+        latents={"target": target, "small": small, "control": small / 2, "hint": -small},
         captions=[f"clip {number}" for number in range(count)],
     )
 
@@ -30,50 +31,50 @@ def test_a_bank_holds_the_views_of_all_that_is_encoded(bank: Path, tmp_path: Pat
     (tmp_path / "1" / "captions.json").write_text(json.dumps(["panning left"]))
     (tmp_path / "1" / "encoded.txt").write_text("1")
     opened = Bank.open(tmp_path)
-    assert opened.captions == [
-        *(caption for caption in CAPTIONS for _ in range(3)),
-        *("panning left", "panning right", "panning left"),
-    ]
-    assert opened.target.shape == (12, 8, 2, 4, 4) and opened.lines.shape == (4, 8, 2, 4, 4)
-    for name in ("target", "control"):
-        stored, held = np.load(bank / f"{name}.npy"), getattr(opened, name)
+    assert opened.captions == [*views_of(CAPTIONS), *views_of(["panning left"])]
+    assert opened.latents["target"].shape == (8, 8, 2, 4, 4)
+    for kind, held in opened.latents.items():
+        stored = np.load(bank / f"{kind}.npy")
         assert held.dtype == torch.float16
-        assert np.array_equal(held[4], stored[1, 1]) and np.array_equal(held[11], stored[0, 2])
-    assert np.array_equal(opened.lines, np.load(bank / "lines.npy")[[0, 1, 2, 0], 0])
+        assert np.array_equal(held[3], stored[1, 1]) and np.array_equal(held[7], stored[0, 1])
+    assert list(Bank.open(tmp_path, kinds=("small",)).latents) == ["small"]
 
 
-def test_target_control_and_caption_belong_together() -> None:
-    target, control, captions = draw(numbered_bank(), np.random.default_rng(0), count=40)
-    assert target.shape == (40, 8, 2, 4, 4) and control.shape == (40, 8, 2, 2, 2)
-    assert target.dtype == control.dtype == torch.float32
-    numbers = target[:, 0, 0, 0, 0].tolist()
+@pytest.mark.parametrize(
+    ("kind", "shown", "factor"),
+    [("target", "control", 0.5), ("target", "hint", -1), ("small", None, None)],
+)
+def test_what_is_made_what_is_shown_and_caption_belong_together(
+    kind: str, shown: str | None, factor: float | None
+) -> None:
+    bank = numbered_bank()
+    made, reference, captions = draw(bank, np.random.default_rng(0), count=40, kind=kind, shown=shown)
+    assert made.shape[1:] == bank.latents[kind].shape[1:] and made.dtype == torch.float32
+    numbers = made[:, 0, 0, 0, 0].tolist()
     assert set(numbers) == {0, 1, 2, 3, 4, 5}
-    for number, clip, small, caption in zip(numbers, target, control, captions, strict=True):
-        assert bool((clip == number).all()) and bool((small == number / 2).all())
-        assert caption in ("", f"clip {int(number)}")
-
-
-def test_line_drawings_come_with_the_control_and_the_caption_of_their_clip() -> None:
-    target, control, captions = draw(numbered_bank(), np.random.default_rng(0), count=40, lines=True)
-    numbers = target[:, 0, 0, 0, 0].tolist()
-    assert set(numbers) == {0, -3}  # the first view of each clip
-    for number, small, caption in zip(numbers, control[:, 0, 0, 0, 0].tolist(), captions, strict=True):
-        assert small == -number / 2 and caption in ("", f"{LINE_WORDS}, clip {int(-number)}")
+    for number, clip, caption in zip(numbers, made, captions, strict=True):
+        assert bool((clip == number).all()) and caption in ("", f"clip {int(number)}")
+    if factor is None:
+        assert reference is None
+        return
+    assert reference is not None and reference.shape == (40, 8, 2, 2, 2) and reference.dtype == torch.float32
+    for number, small in zip(numbers, reference, strict=True):
+        assert bool((small == number * factor).all())
 
 
 def test_a_tenth_of_the_captions_is_dropped() -> None:
-    _, _, captions = draw(numbered_bank(), np.random.default_rng(0), count=2000)
+    _, _, captions = draw(numbered_bank(), np.random.default_rng(0), count=2000, kind="small")
     assert 0.08 < captions.count("") / len(captions) < 0.12
 
 
 def test_captions_lose_the_words_that_do_not_fit() -> None:
-    words = "one red ball rolling and two blue boxes falling past four trees".split()
-    parts = build([*words, LINE_WORDS], MICRO)
-    assert len(parts.tokenizer(f"{LINE_WORDS},").input_ids) == 6  # <bos>, four words and a comma
-    fits = " ".join(words[:10])  # 16 tokens in all
+    words = "one red ball rolling and two blue boxes falling past four small trees by the lake".split()
+    parts = build(words, MICRO)
+    fits = " ".join(words[:15])  # 16 tokens with <bos>
+    assert len(parts.tokenizer(fits).input_ids) == 16
     assert shorten(["", fits, " ".join(words)], parts) == ["", fits, fits]
 
 
 def test_a_caption_may_lose_all_of_its_words() -> None:
     parts = build(["no word of the captions"], MICRO)  # so each letter is a token
-    assert shorten(["a ball"], parts) == [""]
+    assert shorten(["abcdefghijklmnopqrstuvwxyz"], parts) == [""]

@@ -19,16 +19,12 @@ def encode(monkeypatch: pytest.MonkeyPatch, bank: Path, vae: Path) -> dict[str, 
     return {kind: np.load(bank / f"{kind}.npy") for kind in latents.KINDS}
 
 
-def test_the_edges_are_white_lines_at_full_and_at_half_size(tmp_path: Path) -> None:
-    frames = np.load(write_bank(tmp_path / "bank") / "frames.npy")[0]
-    lines, control = latents.edges_of(frames)
-    assert lines.shape == (9, 64, 64, 1) and control.shape == (9, 32, 32, 1)
-    for drawn in (lines, control):
-        assert drawn.dtype == np.uint8 and drawn.max() == 255 and 0.01 < (drawn > 128).mean() < 0.4
+def test_the_edges_are_white_lines_at_half_size(tmp_path: Path) -> None:
+    control = latents.edges_of(np.load(write_bank(tmp_path / "bank") / "frames.npy")[0])
+    assert control.shape == (9, 32, 32, 1) and control.dtype == np.uint8
+    assert control.max() == 255 and 0.01 < (control > 128).mean() < 0.4
     # In frame 0 the square reaches from x = 4 to 25, in the control from 2 to 12.5.
-    whole, middle = lines[0, 28, :, 0], control[0, 14, :, 0]
-    assert whole[3:6].max() == whole[23:27].max() == 255
-    assert whole[8:21].max() == whole[30:].max() == 0
+    middle = control[0, 14, :, 0]
     assert middle[1:3].max() == middle[11:14].max() == 255
     assert middle[4:10].max() == middle[15:].max() == 0
 
@@ -36,10 +32,24 @@ def test_the_edges_are_white_lines_at_full_and_at_half_size(tmp_path: Path) -> N
 def test_lines_are_as_wide_as_said() -> None:
     frames = np.zeros((1, 64, 64, 3), np.uint8)
     frames[:, :, 32:] = 255
-    lines, control = latents.edges_of(frames)
-    assert (lines[0, 16, :, 0] == 255).sum() == latents.THICKNESS
+    control = latents.edges_of(frames)
     assert control[0, 16, :, 0].sum() / 255 == pytest.approx(latents.THICKNESS / 2, abs=0.5)
-    assert cv2.countNonZero(latents.edges_of(np.zeros((1, 64, 64, 3), np.uint8))[0][0, :, :, 0]) == 0
+    assert cv2.countNonZero(latents.edges_of(np.zeros((1, 64, 64, 3), np.uint8))[0, :, :, 0]) == 0
+
+
+def test_recoloured_clips_show_the_same_in_other_colours() -> None:
+    frames = np.zeros((2, 8, 8, 3), np.uint8)
+    frames[:, 2:6, 2:6] = (220, 120, 30)
+    rng, seen = np.random.default_rng(0), []
+    for _ in range(60):
+        mixed = latents.recoloured(frames, rng)
+        assert mixed.shape == frames.shape and mixed.dtype == np.uint8
+        inside, around = mixed[0, 3, 3].astype(int), mixed[0, 0, 0].astype(int)
+        assert (mixed[:, 2:6, 2:6] == inside).all() and np.abs(inside - around).max() > 20
+        seen.append((*inside, *around))
+    greys = [one for one in seen if len(set(one[:3])) == len(set(one[3:])) == 1]
+    negatives = [one for one in greys if one[0] < one[3]]  # the square is lighter than its ground
+    assert 10 < len(greys) < 30 and 3 < len(negatives) < len(greys) - 3 and len(set(seen)) > 50
 
 
 def test_an_enlarged_part_depends_on_chance_alone() -> None:
@@ -56,31 +66,34 @@ def test_an_enlarged_part_depends_on_chance_alone() -> None:
         assert np.array_equal(part[0], part[1])
 
 
-def test_views_are_the_clip_its_mirror_image_and_a_part(tmp_path: Path) -> None:
+def test_views_are_the_clip_or_its_mirror_image_and_a_part(tmp_path: Path) -> None:
     bank = write_bank(tmp_path / "bank")
-    clip = np.load(bank / "frames.npy")[1]
-    pictures = latents.pictures_of(bank, 1)
-    assert {kind: views.shape for kind, views in pictures.items()} == {
-        "target": (3, 9, 64, 64, 3),
-        "lines": (1, 9, 64, 64, 1),
-        "control": (3, 9, 32, 32, 1),
-    }
-    assert np.array_equal(pictures["target"][0], clip)
-    assert np.array_equal(pictures["target"][1, 3, 20, :, 0], clip[3, 20, ::-1, 0])
-    assert np.array_equal(pictures["target"][1, :, :, ::-1], clip)
-    assert not np.array_equal(pictures["target"][2], clip)
-    assert np.array_equal(pictures["lines"][0], latents.edges_of(clip)[0])
-    for view, control in zip(pictures["target"], pictures["control"], strict=True):
-        assert np.array_equal(control, latents.edges_of(view)[1])
+    mirrored = [latents.is_mirrored(index) for index in range(3)]
+    assert True in mirrored and False in mirrored
+    for index in range(3):
+        clip, pictures = np.load(bank / "frames.npy")[index], latents.pictures_of(bank, index)
+        assert {kind: views.shape for kind, views in pictures.items()} == {
+            "target": (2, 9, 64, 64, 3),
+            "small": (2, 9, 32, 32, 3),
+            "hint": (2, 9, 32, 32, 3),
+            "control": (2, 9, 32, 32, 1),
+        }
+        whole, part = pictures["target"]
+        assert np.array_equal(whole[:, :, ::-1] if mirrored[index] else whole, clip)
+        assert not np.array_equal(part, whole)
+        for kind in ("small", "hint"):
+            assert not np.array_equal(pictures[kind][0], pictures[kind][1])
+        kinds = ("target", "small", "control")
+        for view, small, control in zip(*(pictures[kind] for kind in kinds), strict=True):
+            assert np.array_equal(control, latents.edges_of(view))
+            averaged = view.reshape(9, 32, 2, 32, 2, 3).mean(axis=(2, 4))
+            assert np.abs(averaged - small).mean() < 3
 
 
 def test_each_view_has_its_caption() -> None:
-    assert latents.views_of(["the camera pans left", "a ball"]) == [
-        "the camera pans left",
-        "the camera pans right",
-        "the camera pans left",
-        *["a ball"] * 3,
-    ]
+    first, second = (["panning left", "panning right"][latents.is_mirrored(index)] for index in range(2))
+    texts = latents.views_of(["panning left", "panning left"])
+    assert texts == [first, "panning left", second, "panning left"]
 
 
 def test_a_bank_is_encoded_as_the_pipeline_encodes(
@@ -88,8 +101,8 @@ def test_a_bank_is_encoded_as_the_pipeline_encodes(
 ) -> None:
     bank = write_bank(tmp_path / "bank")
     encoded = encode(monkeypatch, bank, vae_folder)
-    assert encoded["target"].shape == (3, 3, 8, 2, 4, 4) and encoded["lines"].shape == (3, 1, 8, 2, 4, 4)
-    assert encoded["control"].shape == (3, 3, 8, 2, 2, 2)
+    assert encoded["target"].shape == (3, 2, 8, 2, 4, 4)
+    assert all(encoded[kind].shape == (3, 2, 8, 2, 2, 2) for kind in ("small", "hint", "control"))
     vae, pictures = build_vae(MICRO).from_pretrained(vae_folder), latents.pictures_of(bank, 1)
     for kind, latent in encoded.items():
         assert latent.dtype == np.float16
@@ -123,4 +136,4 @@ def test_all_banks_of_a_folder_are_encoded(
     call(monkeypatch, latents.main, tmp_path, vae_folder, "--device", "cpu")
     for name in ("0", "1"):
         count = len(json.loads((tmp_path / name / "captions.json").read_text()))
-        assert np.load(tmp_path / name / "lines.npy").any(axis=(1, 2, 3, 4, 5)).tolist() == [True] * count
+        assert np.load(tmp_path / name / "control.npy").any(axis=(1, 2, 3, 4, 5)).tolist() == [True] * count

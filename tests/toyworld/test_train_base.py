@@ -2,24 +2,23 @@
 
 import argparse
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from iclora import adapters, checkpoints
-from iclora.geometry import LatentGrid, reference_positions, target_positions
-from iclora.sampling import DISTILLED_SIGMAS
 from iclora.transformer import Stream, forward
 from tests.toyworld.runs import CAPTIONS, call, stop_at
-from toyworld import train_base
-from toyworld.architecture import MICRO, build, save_random
-from toyworld.batches import LINE_WORDS, Bank, draw
-from toyworld.train_base import FACTORS, FPS, draw_sigmas, sequence_of
+from toyworld import flow_loss, train_base
+from toyworld.architecture import MICRO, build
+from toyworld.batches import Drawn
+from toyworld.flow_loss import Teacher
 
 # PyTorch says once that half-precision norms with float32 weights are not the fused ones.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
@@ -29,13 +28,6 @@ SIZES = ("--batch", 2, "--device", "cpu")
 @pytest.fixture(autouse=True)
 def _log_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_base, "LOG_EVERY", 1)
-
-
-@pytest.fixture(scope="module")
-def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "base"
-    save_random(folder, micro=True)
-    return folder
 
 
 def losses(out: Path) -> list[float]:
@@ -71,7 +63,7 @@ def test_a_base_can_be_trained_on_from_another(
         "--micro",
         "--vae",
         vae_folder,
-        "--start",
+        "--begin",
         base_folder,
         "--steps",
         1,
@@ -196,7 +188,12 @@ def test_an_adapter_is_written_that_is_read_and_fits_its_base(
     assert (adapter.downscale, adapter.temporal_factor, adapter.outline.rank) == (2, 1, train_base.RANK)
     assert (adapter.outline.control, adapter.outline.base) == ("canny", "micro")
     assert adapter.outline.reference_attention == "two_way"
-    assert json.loads(adapter.outline.metadata["iclora.config"])["control"] == {"thickness": 3}
+    assert json.loads(adapter.outline.metadata["iclora.config"]) == {
+        "control": {"thickness": 3},
+        "rank": train_base.RANK,
+        "steps": 5,
+        "guidance": 1.0,
+    }
     transformer = checkpoints.load(base_folder).transformer
     assert adapters.misfit(transformer, adapter.outline) == ""
 
@@ -210,8 +207,8 @@ def test_a_one_way_adapter_is_trained_as_its_file_says(
         seen.append(stream.sequence.num_one_way)
         return original(transformer, stream)  # type: ignore[return-value]
 
-    original = train_base.velocity
-    monkeypatch.setattr(train_base, "velocity", velocity)
+    original = flow_loss.velocity
+    monkeypatch.setattr(flow_loss, "velocity", velocity)
     words = ("--adapter", base_folder, "--steps", 2, *SIZES)
     for name, more in (("one", ["--one-way"]), ("two", [])):
         call(monkeypatch, train_base.main, bank, tmp_path / name, *words, *more)
@@ -223,102 +220,91 @@ def test_a_one_way_adapter_is_trained_as_its_file_says(
         call(monkeypatch, train_base.main, bank, tmp_path, "--one-way", *SIZES)
 
 
-def test_training_lowers_the_loss(
-    bank: Path, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = checkpoints.load(base_folder)
-    generator, given = np.random.default_rng, {"device": "cpu", "adapter": None, "one_way": False}
-    options = type("Options", (), given)()
-    parameters = list(parts.transformer.requires_grad_(True).parameters())
-    optimizer = torch.optim.Adam(parameters, lr=0.02)
-    drawn, seen = draw(Bank.open(bank), generator(1), count=3), []
-    for _ in range(40):
-        loss = train_base.loss_of(parts, drawn, generator(1), options)
-        seen.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert seen[-1] < 0.8 * seen[0]
-
-
-def true_velocity(transformer: object, stream: Stream) -> tuple[torch.Tensor, None]:
-    """Noise minus clean of noised tokens; of clean ones 0, which is not what the loss would ask of them."""
-    shift = stream.latents - stream.sequence.clean  # sigma times noise minus clean, on noised tokens
-    return shift / stream.sigma[:, None, None], None
-
-
-@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.5, 3), (1.0, 4)])
-def test_the_loss_is_the_error_on_noised_tokens_alone(
-    share: float, count: int, bank: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = argparse.Namespace(device="cpu", adapter=base_folder, one_way=False)
-    parts, drawn = checkpoints.load(base_folder), draw(Bank.open(bank), np.random.default_rng(1), count=4)
-    given: list[int] = []
-
-    def off_by(error: float, stream: Stream) -> tuple[torch.Tensor, None]:
-        clean = (stream.latents == stream.sequence.clean).all(dim=-1)
-        assert torch.equal(clean, stream.sequence.mask == 0)
-        given.append(int(clean[:, :16].all(dim=1).sum()))
-        return true_velocity(None, stream)[0] + error, None
-
-    monkeypatch.setattr(train_base, "FIRST_FRAME", share)
-    for error in (0.0, 2.0):
-        monkeypatch.setattr(train_base, "velocity", lambda _, stream, error=error: off_by(error, stream))
-        rng = np.random.default_rng(0)  # begins with 0.64, 0.27, 0.04, 0.02
-        loss = train_base.loss_of(parts, drawn, rng, options)
-        assert loss.item() == pytest.approx(error**2, abs=1e-5)
-    assert given == [count, count]
-
-
-@pytest.mark.parametrize("adapter", [False, True])
-def test_references_are_for_the_adapter_and_for_the_base_with_line_drawings(
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), [(4, False), (4, False), (4, True), (4, False)]),
+        (("--small",), [(2, False)] * 4),
+        (("--adapter",), [(4, True)] * 4),
+        (("--guidance", 2), [(4, False)] * 4),
+    ],
+)
+def test_what_batches_hold(
     *,
-    adapter: bool,
+    words: tuple[object, ...],
+    expected: list[tuple[int, bool]],
     bank: Path,
     base_folder: Path,
     vae_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    batches: list[tuple[bool, bool]] = []
+    batches: list[tuple[int, bool]] = []
 
-    def loss_of(parts: Any, drawn: train_base.Drawn, *others: Any) -> torch.Tensor:
-        batches.append((any(text.startswith(LINE_WORDS) for text in drawn[2]), drawn[1] is not None))
+    def loss_of(parts: Any, drawn: Drawn, *others: Any) -> torch.Tensor:
+        batches.append((drawn[0].shape[-1], drawn[1] is not None))
         return original(parts, drawn, *others)
 
     original = train_base.loss_of
     monkeypatch.setattr(train_base, "loss_of", loss_of)
-    monkeypatch.setattr(train_base, "LINES_EVERY", 3)
-    monkeypatch.setattr("toyworld.batches.CAPTION_DROPOUT", 0.0)
-    words = ("--adapter", base_folder) if adapter else ("--micro", "--vae", vae_folder)
+    monkeypatch.setattr(train_base, "HINTS_EVERY", 3)
+    if words == ("--adapter",):
+        words = ("--adapter", base_folder)
+    else:
+        words = ("--micro", "--vae", vae_folder, "--begin", base_folder, *words)
     call(monkeypatch, train_base.main, bank, tmp_path / "run", *words, "--steps", 4, *SIZES)
-    no_lines = [(False, adapter)] * 4
-    assert batches == (no_lines if adapter else [*no_lines[:2], (True, True), no_lines[3]])
+    assert batches == expected
 
 
-def test_a_batch_is_laid_out_as_in_generation() -> None:
-    target, control = torch.randn(2, 8, 2, 4, 6), torch.randn(2, 8, 2, 2, 3)
-    sequence = sequence_of(target, control, torch.tensor([False, True]))
-    assert sequence.lengths == (48, 12)
-    whole = target_positions(LatentGrid(frames=2, height=4, width=6), FACTORS, FPS)
-    small = reference_positions(LatentGrid(frames=2, height=2, width=3), FACTORS, FPS, downscale=2)
-    assert torch.equal(sequence.positions[1], torch.cat([whole, small], dim=1))
-    assert torch.equal(sequence.clean[0, 0], target[0, :, 0, 0, 0])
-    assert torch.equal(sequence.clean[0, 48], control[0, :, 0, 0, 0])
-    # The first frame's 24 tokens of the second clip and all of the references stay clean.
-    assert sequence.mask.tolist() == [[1] * 48 + [0] * 12, [0] * 24 + [1] * 24 + [0] * 12]
-    alone = sequence_of(target, None, torch.tensor([True, False]))
-    assert alone.lengths == (48,) and alone.mask.tolist() == [[0] * 24 + [1] * 24, [1] * 48]
+def test_guidance_is_learnt_from_what_the_run_begins_with(
+    bank: Path, base_folder: Path, vae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start that answers prompts and references strongly is pushed by what both change; nothing else is."""
+    canny = tmp_path / "adapter" / "canny.safetensors"
+    words = ("--adapter", base_folder, *SIZES)
+    call(monkeypatch, train_base.main, bank, canny.parent, *words, "--steps", 3, "--adam", 0.05)
+    teachers: list[Teacher | None] = []
+
+    def loss_of(*given: Any) -> torch.Tensor:
+        teachers.append(given[4])
+        return original(*given)
+
+    original = train_base.loss_of
+    monkeypatch.setattr(train_base, "loss_of", loss_of)
+    words = (*words, "--begin", canny, "--steps", 1)
+    call(monkeypatch, train_base.main, bank, tmp_path / "plain", *words)
+    call(monkeypatch, train_base.main, bank, tmp_path / "led", *words, "--guidance", 3)
+    assert teachers[0] is None and teachers[1] is not None and teachers[1].guidance == 3
+    frozen = adapters.take(teachers[1].parts.transformer, "canny")
+    for name, layer in adapters.read(canny).layers.items():
+        assert torch.equal(frozen[name].up, layer.up.float())
+    assert losses(tmp_path / "led") != losses(tmp_path / "plain")
+    assert (
+        adapters.read_outline(tmp_path / "led" / "canny.safetensors").metadata["iclora.config"].count("3.0")
+    )
+    words = ("--micro", "--vae", vae_folder, "--steps", 1, "--guidance", 2, *SIZES)
+    with pytest.raises(SystemExit):  # there is nothing to learn it from
+        call(monkeypatch, train_base.main, bank, tmp_path / "none", *words)
 
 
-def test_a_fifth_of_the_noise_levels_are_steps_of_the_schedule() -> None:
-    sigmas = draw_sigmas(np.random.default_rng(0), 4000)
-    assert sigmas.dtype == torch.float32 and 0 < sigmas.min() and sigmas.max() <= 1
-    steps = torch.tensor(DISTILLED_SIGMAS[:-1])
-    on_step = (sigmas[:, None] == steps).any(dim=1)
-    assert 0.18 < on_step.float().mean() < 0.22
-    assert set(sigmas[on_step].tolist()) == set(steps.tolist())
-    assert 0.6 < sigmas[~on_step].mean() < 0.75
+def test_two_processes_share_their_gradients(
+    bank: Path, base_folder: Path, vae_folder: Path, tmp_path: Path
+) -> None:
+    words = ("--micro", "--vae", vae_folder, "--begin", base_folder, "--steps", 3, *SIZES)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    program = ["-m", "toyworld.train_base", bank, tmp_path, *words]
+    done = subprocess.run(
+        [*launch, *map(str, program)], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [
+        [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        for folder in (tmp_path, tmp_path / "process1")
+    ]
+    for mine, others in zip(*rows, strict=True):
+        assert mine["loss"] != others["loss"]  # of other clips
+        assert mine["gradient"] == pytest.approx(others["gradient"], rel=1e-3)
+    assert (tmp_path / "model" / "model.json").exists()
 
 
 @pytest.mark.parametrize("spoilt", ["loss", "gradient"])

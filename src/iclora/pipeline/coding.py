@@ -41,7 +41,10 @@ def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling
         tokens.attention_mask,
         padding_side="left",
     )
-    return sampling.Prompt(video=video, audio=audio, mask=None if bool(mask.all()) else mask.bool())
+    # Learned tokens leave none that does not count; only without them are the values read, which waits.
+    learned = components.connectors.config.video_connector_num_learnable_registers
+    whole = bool(learned) or bool(mask.all())
+    return sampling.Prompt(video=video, audio=audio, mask=None if whole else mask.bool())
 
 
 def encode_frames(vae: Any, *clips: UInt8[np.ndarray, "f_px h_px w_px 3"]) -> Float[Tensor, "b c f h w"]:

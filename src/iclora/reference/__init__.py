@@ -6,9 +6,6 @@ numbers, control clips ─► masks ─► attention mask ┐
 
 from iclora.reference.masks import fade_in, fade_out, feather, foreground, preview, regions
 from iclora.reference.tokens import (
-    Reference,
-    ReferenceTokens,
-    TokenSequence,
     assemble,
     audio_sequence,
     keyframe_tokens,
@@ -16,6 +13,7 @@ from iclora.reference.tokens import (
     reference_tokens,
     target_sequence,
 )
+from iclora.reference.values import Reference, ReferenceTokens, TokenSequence
 
 __all__ = [
     "Reference",

@@ -21,7 +21,8 @@ from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from iclora.clip import Clip
 from iclora.errors import RequestError
 from iclora.geometry import LatentGrid
-from iclora.reference.tokens import check_mask, check_unit, mask_to_tokens
+from iclora.reference.tokens import mask_to_tokens
+from iclora.reference.values import check_mask, check_unit
 
 Mask: TypeAlias = Float[np.ndarray, "*f h w"] | Bool[np.ndarray, "*f h w"]
 

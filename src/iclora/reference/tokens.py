@@ -12,18 +12,14 @@ stay, *attention strength* is how much they are looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, replace
-from functools import cached_property
-from itertools import accumulate, pairwise
+from dataclasses import replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange, reduce, repeat
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from iclora.clip import Clip
 from iclora.errors import RequestError
 from iclora.geometry import (
     LatentFactors,
@@ -34,139 +30,7 @@ from iclora.geometry import (
     reference_positions,
     target_positions,
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """A control clip the result shall follow.
-
-    Attributes:
-        clip: The control, for instance canny edges.
-        strength: How clean the reference tokens stay, 0 (noise) to 1 (clean).
-        attention_strength: How much the target looks at the reference, 0 (not at all) to 1.
-        attention_mask: Where it looks, ``h w`` or ``f h w``, 0 to 1; multiplied with the attention strength.
-        downscale: How many times smaller than the target the reference is encoded; None asks the adapter.
-        temporal_factor: How many target frames one reference frame stands for; None asks the adapter.
-    """
-
-    clip: Clip
-    _: KW_ONLY
-    strength: float = 1.0
-    attention_strength: float = 1.0
-    attention_mask: np.ndarray | None = None
-    downscale: int | None = None
-    temporal_factor: int | None = None
-
-    def __post_init__(self) -> None:
-        check_unit("strength", self.strength)
-        check_unit("attention strength", self.attention_strength)
-        for name, value in (("downscale", self.downscale), ("temporal factor", self.temporal_factor)):
-            if value is not None and value < 1:
-                raise RequestError(f"A reference's {name} is {value}; it must be a whole number from 1 up.")
-        if self.attention_mask is not None:
-            check_mask(torch.as_tensor(self.attention_mask))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ReferenceTokens:
-    """Tokens appended to the target: a reference or a keyframe.
-
-    Attributes:
-        latents: Clean tokens ``[b, r, c]``.
-        positions: Bounds ``[b, 3, r, 2]``.
-        strength: How clean they stay, 0 to 1.
-        weights: How much the target looks at each token, ``[b, r]``, 0 to 1; None means 1 everywhere.
-    """
-
-    latents: Float[Tensor, "b r c"]
-    positions: Float[Tensor, "b 3 r 2"]
-    strength: float = 1.0
-    weights: Float[Tensor, "b r"] | None = None
-
-    def __post_init__(self) -> None:
-        check_unit("strength", self.strength)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TokenSequence:
-    """The whole sequence of one stream, target first; changed no more once it is in use.
-
-    Attributes:
-        clean: Clean latents ``[b, s, c]``; zeros for tokens that are made from noise alone (or, in training
-            and refinement, the video itself).
-        positions: Bounds ``[b, p, s, 2]``: three axes for video, time alone for audio.
-        mask: Denoise mask ``[b, s]``: 1 is made from noise, 0 stays clean. A token's noise level is
-            ``mask * sigma``.
-        lengths: Tokens of the target, then of each appended item.
-        weights: For each appended item its attention weights ``[b, r]``, or None for 1 everywhere.
-        isolate: True: appended items never see each other; False: always; None: the official rule, by which
-            items from the first weighted one on do not see other items.
-        num_one_way: Items at the end that are a stream of their own: they are looked at, but look at no token
-            before them, hear no audio, and read the prompt as at noise level 0. While clean they are the same
-            in every step.
-    """
-
-    clean: Float[Tensor, "b s c"]
-    positions: Float[Tensor, "b p s 2"]
-    mask: Float[Tensor, "b s"]
-    lengths: tuple[int, ...]
-    weights: tuple[Float[Tensor, "b _"] | None, ...] = ()
-    isolate: bool | None = None
-    num_one_way: int = 0
-
-    def __post_init__(self) -> None:
-        assert sum(self.lengths) == self.clean.shape[1] == self.mask.shape[1] == self.positions.shape[2]
-        assert len(self.weights) == len(self.lengths) - 1 >= self.num_one_way
-
-    @property
-    def num_target(self) -> int:
-        """Number of target tokens, the ones kept after sampling."""
-        return self.lengths[0]
-
-    @property
-    def num_two_way(self) -> int:
-        """Number of tokens before the one-way items: the target and what looks back at it."""
-        return sum(self.lengths[: len(self.lengths) - self.num_one_way])
-
-    # Facts of the values on the device are read once, not in every step: reading waits for all it has to do.
-    @cached_property
-    def seen(self) -> tuple[bool, ...]:
-        """For each appended item whether the target sees any of it: whether a weight is above 0."""
-        return tuple(weights is None or bool((weights > 0).any()) for weights in self.weights)
-
-    @cached_property
-    def runs(self) -> tuple[int, ...]:
-        """Number of tokens of each run of one mask value, common to the batch."""
-        changes = (self.mask[:, 1:] != self.mask[:, :-1]).any(dim=0).nonzero()[:, 0] + 1
-        bounds = [0, *changes.tolist(), self.mask.shape[1]]
-        return tuple(end - start for start, end in pairwise(bounds))
-
-    @cached_property
-    def num_moving(self) -> int:
-        """Number of tokens up to the last one that moves, the target at least."""
-        moving = (self.mask > 0).any(dim=0).nonzero()
-        return max(self.num_target, int(moving[-1]) + 1 if len(moving) else 0)
-
-    def visible(self) -> tuple[Int[Tensor, " kept"], TokenSequence] | None:
-        """Leave out the items whose attention weights are all 0: the target does not see them.
-
-        Returns:
-            The indices of the tokens that stay and the sequence of these alone; None where all stay.
-        """
-        seen = self.seen
-        if all(seen):
-            return None
-        spans = zip(pairwise(accumulate(self.lengths, initial=0)), [True, *seen], strict=True)
-        kept = torch.cat([torch.arange(*span, device=self.mask.device) for span, stays in spans if stays])
-        return kept, replace(
-            self,
-            clean=self.clean[:, kept],
-            positions=self.positions[:, :, kept],
-            mask=self.mask[:, kept],
-            lengths=(self.num_target, *(n for n, stay in zip(self.lengths[1:], seen, strict=True) if stay)),
-            weights=tuple(w for w, stay in zip(self.weights, seen, strict=True) if stay),
-            num_one_way=sum(seen[len(seen) - self.num_one_way :]),
-        )
+from iclora.reference.values import ReferenceTokens, TokenSequence, check_mask, check_unit
 
 
 def target_sequence(
@@ -333,7 +197,7 @@ def assemble(
     return replace(
         target,
         clean=torch.cat([target.clean, *(item.latents.to(target.clean) for item in appended)], dim=1),
-        positions=torch.cat([target.positions, *(item.positions for item in appended)], dim=2),
+        positions=_joined([target.positions, *(item.positions for item in appended)]),
         mask=torch.cat([target.mask, *masks], dim=1),
         lengths=(*target.lengths, *(item.latents.shape[1] for item in appended)),
         weights=tuple(None if _all_ones(item.weights) else item.weights for item in appended),
@@ -377,21 +241,12 @@ def mask_to_tokens(
     return rearrange(torch.cat([small[:1], grouped]), "f h w -> (f h w)")
 
 
+def _joined(positions: list[Tensor]) -> Tensor:
+    """Join positions; those that are one for the whole batch stay one, and are turned into angles once."""
+    if all(item.stride(0) == 0 for item in positions):
+        return torch.cat([item[:1] for item in positions], dim=2).expand(len(positions[0]), -1, -1, -1)
+    return torch.cat(positions, dim=2)
+
+
 def _all_ones(weights: Tensor | None) -> bool:
     return weights is None or bool((weights == 1).all())
-
-
-def check_unit(name: str, value: float) -> None:
-    """Refuse a dial outside 0 to 1."""
-    if not 0 <= value <= 1:
-        raise RequestError(f"The {name} is {value}; a number from 0 to 1 is accepted.")
-
-
-def check_mask(mask: Tensor) -> None:
-    """Refuse a mask that is not ``h w`` or ``f h w``, or holds anything but 0 to 1."""
-    if mask.ndim not in (2, 3):
-        raise RequestError(f"An attention mask has shape {tuple(mask.shape)}; 'h w' or 'f h w' is accepted.")
-    if mask.numel() == 0 or not bool(((mask >= 0) & (mask <= 1)).all()):
-        raise RequestError(
-            "An attention mask holds no values, or values outside 0 to 1. Divide an 8-bit picture by 255."
-        )

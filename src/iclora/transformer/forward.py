@@ -268,6 +268,8 @@ def _prepare(
     dtype = stream.latents.dtype
     scale = config.timestep_scale_multiplier
     positions = stream.sequence.positions[:, :, tokens]
+    if positions.stride(0) == 0:  # one for the whole batch
+        positions = positions[:1]
     levels, lengths = levels_of(stream.sequence, stream.sigma, tokens)
     modulation, embedded = modulate(part(transformer, kind, "time_embed"), levels * scale, lengths, dtype)
     prompt = None
