@@ -42,6 +42,7 @@ train_decoder() {
 }
 stage() { # NAME FOLDER [OPTION]...: a stage of train_base on all GPUs, as long as NAME_STEPS and NAME_MINUTES say
   local steps=$1_STEPS minutes=$1_MINUTES alone=(-m toyworld.train_base) shared
+  [ ! -e "$RUN/$2/model" ] && [ ! -e "$RUN/$2/canny.safetensors" ] || return 0
   shared=(-m torch.distributed.run --standalone --nproc-per-node "$GPUS" "${alone[@]}")
   [ "$GPUS" -gt 1 ] || shared=("${alone[@]}")
   "$PYTHON" "${shared[@]}" "$RUN/bank" "$RUN/$2" "${@:3}" ${BATCH:+--batch "$BATCH"} $COMPILE \
