@@ -1,7 +1,7 @@
 """Encoded clips in memory, and training batches drawn from them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from iclora.checkpoints import Components
+from iclora.pipeline import tokenise
 from toyworld.bank import shards
 from toyworld.latents import KINDS, views_of
 
 CAPTION_DROPOUT = 0.1
-Drawn = tuple[Tensor, Tensor | None, list[str]]
+Drawn = tuple[Tensor, Tensor | None, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +24,12 @@ class Bank:
     Attributes:
         latents: By kind: `target` `n c f h w`, and at half size `small`, `hint` and `control`.
         captions: `n` texts.
+        tokens: Those of the captions and of no words at all, `n+1 2 t`, once `read_captions` made them.
     """
 
     latents: dict[str, Tensor]
     captions: list[str]
+    tokens: Tensor | None = None
 
     @classmethod
     def open(cls, folder: Path, device: str = "cpu", *, kinds: tuple[str, ...] = KINDS) -> "Bank":
@@ -53,14 +56,31 @@ def draw(bank: Bank, rng: np.random.Generator, *, count: int, kind: str, shown: 
         shown: What of it is the reference, a kind of half the size; None: there is none.
 
     Returns:
-        Latents to make `b c f h w`, latents of the references or None, and captions.
+        Latents to make `b c f h w`, latents of the references or None, and tokens of the captions `b 2 t`.
     """
+    assert bank.tokens is not None
     chosen = rng.integers(len(bank.captions), size=count)
     silent = rng.random(count) < CAPTION_DROPOUT
-    captions = ["" if drop else bank.captions[i] for i, drop in zip(chosen, silent, strict=True)]
-    indices = torch.from_numpy(chosen).to(bank.latents[kind].device)
+    # In one small piece: larger ones wait until the device has done all it has to do.
+    both = torch.from_numpy(np.stack([chosen, np.where(silent, len(bank.captions), chosen)]))
+    indices, said = both.to(bank.latents[kind].device)
     reference = None if shown is None else bank.latents[shown][indices].float()
-    return bank.latents[kind][indices].float(), reference, captions
+    return bank.latents[kind][indices].float(), reference, bank.tokens[said]
+
+
+def read_captions(bank: Bank, parts: Components, device: str) -> Bank:
+    """Turns captions into tokens, as much of each as the model takes.
+
+    Args:
+        bank: The bank.
+        parts: The model.
+        device: Where to keep the tokens.
+
+    Returns:
+        The bank with its tokens.
+    """
+    captions = shorten(bank.captions, parts)
+    return replace(bank, captions=captions, tokens=tokenise(parts, *captions, "").to(device))
 
 
 def shorten(captions: list[str], parts: Components) -> list[str]:

@@ -9,6 +9,7 @@ was trained on; no more, as five of its eight steps are almost pure noise, where
 
 import argparse
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from iclora.checkpoints import Components
 from iclora.geometry import LatentFactors
-from iclora.pipeline import encode_prompt
+from iclora.pipeline import encode_tokens, tokenise
 from iclora.reference import TokenSequence, assemble, reference_tokens, target_sequence
 from iclora.sampling import DISTILLED_SIGMAS, add_noise
 from iclora.transformer import Stream, velocity
@@ -49,13 +50,13 @@ def sequence_of(
     alone = target_sequence(target, factors=FACTORS, fps=FPS)
     sequence = assemble(alone, references, num_one_way=len(references) if one_way else 0)
     first = target.shape[-2] * target.shape[-1]
+    sequence.mask[:, :first] *= ~given.to(target.device)[:, None]
     # What is read off the mask is read here, off its like on the CPU: reading the device's waits for all it
     # has to do, in every step.
     mask = torch.zeros(len(target), sum(sequence.lengths))
     mask[:, : sequence.num_target] = 1
     mask[given, :first] = 0
     known = replace(sequence, mask=mask)
-    sequence = replace(sequence, mask=mask.to(target.device, non_blocking=True))
     vars(sequence).update(runs=known.runs, num_moving=known.num_moving)
     return sequence
 
@@ -88,23 +89,28 @@ class Teacher:
     parts: Components
     guidance: float
 
+    @cached_property
+    def nothing(self) -> Tensor:
+        """The tokens of a prompt without words, `1 2 t`."""
+        return tokenise(self.parts, "").to(self.parts.text_encoder.device)
+
     @torch.no_grad()
-    def push(self, stream: Stream, alone: TokenSequence | None, captions: list[str]) -> Tensor:
+    def push(self, stream: Stream, alone: TokenSequence | None, tokens: Tensor) -> Tensor:
         """What guidance adds to the velocity of a batch's target tokens.
 
         Args:
             stream: The batch.
             alone: Its target alone, where the reference guides; None: the prompt does.
-            captions: Its prompts.
+            tokens: Its prompts, `b 2 t`.
 
         Returns:
             `b n c`.
         """
         count = stream.sequence.num_target
-        context = encode_prompt(self.parts, *captions).video
+        context = encode_tokens(self.parts, tokens).video
         positive, _ = velocity(self.parts.transformer, replace(stream, context=context))
         if alone is None:
-            context = encode_prompt(self.parts, *[""] * len(captions)).video
+            context = encode_tokens(self.parts, self.nothing.expand_as(tokens)).video
             without = replace(stream, context=context)
         else:
             without = replace(stream, latents=stream.latents[:, :count], sequence=alone, context=context)
@@ -131,7 +137,7 @@ def loss_of(
     Returns:
         Scalar.
     """
-    target, control, captions = drawn
+    target, control, tokens = drawn
     first = torch.from_numpy(rng.random(len(target)) < FIRST_FRAME)
     sequence = sequence_of(target, control, first, one_way=given.one_way)
     generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**62)))
@@ -142,14 +148,14 @@ def loss_of(
     wanted = (noise - sequence.clean)[:, :count]
     device = given.device.split(":")[0]
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-        prompt = encode_prompt(parts, *captions)
+        prompt = encode_tokens(parts, tokens)
         stream = Stream(
             latents=noisy, sequence=sequence, sigma=sigma, context=prompt.video, context_mask=prompt.mask
         )
         moved, _ = velocity(parts.transformer, stream)
         if teacher is not None:
             alone = None if control is None else sequence_of(target, None, first)
-            wanted = wanted + teacher.push(stream, alone, captions)
+            wanted = wanted + teacher.push(stream, alone, tokens)
     error = (moved[:, :count].float() - wanted).square().mean(dim=-1)
     noised = sequence.mask[:, :count]
     return (error * noised).sum() / noised.sum()

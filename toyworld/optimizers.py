@@ -87,7 +87,8 @@ def adam(parameters: list[Tensor], learning_rate: float) -> AdamW:
     Returns:
         The optimizer.
     """
-    return AdamW(parameters, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    fused = all(parameter.is_cuda for parameter in parameters)
+    return AdamW(parameters, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=fused)
 
 
 def cosine(

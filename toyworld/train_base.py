@@ -37,7 +37,7 @@ import iclora
 from iclora import adapters, checkpoints
 from iclora.checkpoints import Components
 from toyworld.architecture import MICRO, TINY, build, save
-from toyworld.batches import Bank, Drawn, draw, shorten
+from toyworld.batches import Bank, Drawn, draw, read_captions
 from toyworld.flow_loss import Teacher, loss_of
 from toyworld.latents import DOWNSCALE, THICKNESS
 from toyworld.logbook import write_row
@@ -119,11 +119,11 @@ def share_gradients(parameters: list[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def descend(trained: nn.Module, movers: list[Any], loss: Tensor) -> Tensor:
+def descend(parameters: list[Tensor], movers: list[Any], loss: Tensor) -> Tensor:
     """Takes one step against the gradient of a loss.
 
     Args:
-        trained: Holds exactly the trained parameters.
+        parameters: All that is trained.
         movers: Optimizers and their schedules.
         loss: Scalar.
 
@@ -131,11 +131,12 @@ def descend(trained: nn.Module, movers: list[Any], loss: Tensor) -> Tensor:
         Loss and norm of the gradient, `2`.
     """
     loss.backward()
-    share_gradients(list(trained.parameters()))
-    norm = torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+    share_gradients(parameters)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
     for mover in movers:
         mover.step()
-    trained.zero_grad(set_to_none=True)
+    for parameter in parameters:
+        parameter.grad = None
     return torch.stack([loss.detach(), norm.detach()])
 
 
@@ -188,7 +189,7 @@ def train(
             probed = time.monotonic()
         rng = np.random.default_rng([given.seed, step, process.process_index])
         loss = loss_of(parts, batch_of(bank, step, rng, given), rng, given, teacher)
-        rows.append(descend(trained, movers, loss))
+        rows.append(descend(parameters, movers, loss))
         step += 1
         with torch.no_grad():
             torch._foreach_lerp_(average, parameters, max(1 - AVERAGE, 1 / (step + 1)))
@@ -332,7 +333,7 @@ def main() -> None:
     kinds = ("target", "control") if given.adapter else ("small",) if given.small else ("target", "hint")
     bank = Bank.open(given.bank, given.device, kinds=kinds)
     parts, finish = adapter_model(given) if given.adapter else base_model(bank, given)
-    bank = replace(bank, captions=shorten(bank.captions, parts))
+    bank = read_captions(bank, parts, given.device)
     teacher = None
     if given.guidance != 1:
         start = (given.adapter, given.start) if given.adapter else (given.start, None)

@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 import torch
 
+from iclora.pipeline import tokenise
 from tests.toyworld.runs import CAPTIONS
 from toyworld.architecture import MICRO, build
-from toyworld.batches import Bank, draw, shorten
+from toyworld.batches import Bank, draw, read_captions, shorten
 from toyworld.latents import views_of
 
 
 def numbered_bank(count: int = 6) -> Bank:
-    """View i, called `clip i`, has the target i, the control i / 2 and the hint -i, all over."""
+    """View i has the tokens i, the target i, the control i / 2 and the hint -i, all over; no words are -1."""
     numbers = torch.arange(count, dtype=torch.float16).view(-1, 1, 1, 1, 1)
     target = numbers.expand(-1, 8, 2, 4, 4)
     small = target[..., ::2, ::2]
     return Bank(
         latents={"target": target, "small": small, "control": small / 2, "hint": -small},
         captions=[f"clip {number}" for number in range(count)],
+        tokens=torch.tensor([*range(count), -1])[:, None, None].expand(-1, 2, 3),
     )
 
 
@@ -48,12 +50,12 @@ def test_what_is_made_what_is_shown_and_caption_belong_together(
     kind: str, shown: str | None, factor: float | None
 ) -> None:
     bank = numbered_bank()
-    made, reference, captions = draw(bank, np.random.default_rng(0), count=40, kind=kind, shown=shown)
+    made, reference, tokens = draw(bank, np.random.default_rng(0), count=40, kind=kind, shown=shown)
     assert made.shape[1:] == bank.latents[kind].shape[1:] and made.dtype == torch.float32
     numbers = made[:, 0, 0, 0, 0].tolist()
     assert set(numbers) == {0, 1, 2, 3, 4, 5}
-    for number, clip, caption in zip(numbers, made, captions, strict=True):
-        assert bool((clip == number).all()) and caption in ("", f"clip {int(number)}")
+    for number, clip, said in zip(numbers, made, tokens, strict=True):
+        assert bool((clip == number).all()) and said.shape == (2, 3) and said[0, 0].item() in (-1, number)
     if factor is None:
         assert reference is None
         return
@@ -63,8 +65,17 @@ def test_what_is_made_what_is_shown_and_caption_belong_together(
 
 
 def test_a_tenth_of_the_captions_is_dropped() -> None:
-    _, _, captions = draw(numbered_bank(), np.random.default_rng(0), count=2000, kind="small")
-    assert 0.08 < captions.count("") / len(captions) < 0.12
+    _, _, tokens = draw(numbered_bank(), np.random.default_rng(0), count=2000, kind="small")
+    assert 0.08 < (tokens[:, 0, 0] == -1).float().mean() < 0.12
+
+
+def test_captions_become_tokens_and_the_last_row_has_no_words(bank: Path) -> None:
+    opened = Bank.open(bank)
+    parts = build(opened.captions, MICRO)
+    tokens = read_captions(opened, parts, "cpu").tokens
+    assert tokens is not None and len(tokens) == len(opened.captions) + 1
+    assert torch.equal(tokens, tokenise(parts, *opened.captions, ""))
+    assert tokens[:, 1].sum(dim=1)[-1] == 1 < tokens[:, 1].sum(dim=1)[0]  # <bos> alone
 
 
 def test_captions_lose_the_words_that_do_not_fit() -> None:

@@ -10,11 +10,11 @@ import torch
 
 from iclora import checkpoints
 from iclora.geometry import LatentGrid, reference_positions, target_positions
-from iclora.pipeline import encode_prompt
+from iclora.pipeline import encode_prompt, tokenise
 from iclora.sampling import DISTILLED_SIGMAS, add_noise
 from iclora.transformer import Stream, velocity
 from toyworld import flow_loss
-from toyworld.batches import Bank, draw
+from toyworld.batches import Bank, draw, read_captions
 from toyworld.flow_loss import FACTORS, FPS, draw_sigmas, sequence_of
 
 
@@ -29,7 +29,16 @@ def test_training_lowers_the_loss(
 
     parameters = list(parts.transformer.requires_grad_(True).parameters())
     optimizer = torch.optim.Adam(parameters, lr=0.02)
-    drawn, seen = draw(Bank.open(bank), generator(1), count=3, kind="target", shown="control"), []
+    drawn, seen = (
+        draw(
+            read_captions(Bank.open(bank), parts, "cpu"),
+            generator(1),
+            count=3,
+            kind="target",
+            shown="control",
+        ),
+        [],
+    )
     for _ in range(40):
         loss = flow_loss.loss_of(parts, drawn, generator(1), options)
         seen.append(loss.item())
@@ -50,10 +59,9 @@ def test_the_loss_is_the_error_on_noised_tokens_alone(
     share: float, count: int, bank: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = argparse.Namespace(device="cpu", one_way=False, on_schedule=0.2)
-    parts, drawn = (
-        checkpoints.load(base_folder),
-        draw(Bank.open(bank), np.random.default_rng(1), count=4, kind="target", shown="control"),
-    )
+    parts = checkpoints.load(base_folder)
+    opened = read_captions(Bank.open(bank), parts, "cpu")
+    drawn = draw(opened, np.random.default_rng(1), count=4, kind="target", shown="control")
     given: list[int] = []
 
     def off_by(error: float, stream: Stream) -> tuple[torch.Tensor, None]:
@@ -106,7 +114,13 @@ def test_guidance_pushes_along_what_prompt_or_reference_change(
 ) -> None:
     parts = checkpoints.load(base_folder)
     shown = "control" if by_reference else None
-    drawn = draw(Bank.open(bank), np.random.default_rng(3), count=3, kind="target", shown=shown)
+    drawn = draw(
+        read_captions(Bank.open(bank), parts, "cpu"),
+        np.random.default_rng(3),
+        count=3,
+        kind="target",
+        shown=shown,
+    )
     target, control, captions = drawn[0], drawn[1], ["a red ball rolling", "", "two neon boxes"]
     first = torch.tensor([False, True, False])
     sequence, alone = sequence_of(target, control, first), sequence_of(target, None, first)
@@ -115,7 +129,7 @@ def test_guidance_pushes_along_what_prompt_or_reference_change(
     context = torch.zeros_like(encode_prompt(parts, *captions).video)  # the student's is not the teacher's
     stream = Stream(latents=noisy, sequence=sequence, sigma=sigma, context=context)
     teacher = flow_loss.Teacher(parts=parts, guidance=3.0)
-    push = teacher.push(stream, alone if by_reference else None, captions)
+    push = teacher.push(stream, alone if by_reference else None, tokenise(parts, *captions))
     with torch.no_grad():
         said, unsaid = (encode_prompt(parts, *texts).video for texts in (captions, [""] * 3))
         count = sequence.num_target
@@ -134,7 +148,13 @@ def test_a_loss_learns_what_guidance_adds(
 ) -> None:
     options = argparse.Namespace(device="cpu", one_way=False, on_schedule=0.2)
     parts = checkpoints.load(base_folder)
-    drawn = draw(Bank.open(bank), np.random.default_rng(1), count=2, kind="target", shown="control")
+    drawn = draw(
+        read_captions(Bank.open(bank), parts, "cpu"),
+        np.random.default_rng(1),
+        count=2,
+        kind="target",
+        shown="control",
+    )
     monkeypatch.setattr(flow_loss, "velocity", true_velocity)
     monkeypatch.setattr(flow_loss.Teacher, "push", lambda *_: torch.tensor(0.5))
     teacher = flow_loss.Teacher(parts=parts, guidance=2.0)

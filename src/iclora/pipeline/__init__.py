@@ -5,7 +5,7 @@ plan ─► prompt ─► contexts ─┐
         pictures ────► VAE ─┘
 """
 
-from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
+from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt, encode_tokens, tokenise
 from iclora.pipeline.fitting import extract_control, fit_reference, shrink_reference
 from iclora.pipeline.run import Image, Pipeline, Progress, Result, load, load_planned
 
@@ -17,9 +17,11 @@ __all__ = [
     "decode_frames",
     "encode_frames",
     "encode_prompt",
+    "encode_tokens",
     "extract_control",
     "fit_reference",
     "load",
     "load_planned",
     "shrink_reference",
+    "tokenise",
 ]

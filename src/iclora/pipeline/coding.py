@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from iclora import checkpoints, sampling
@@ -16,15 +16,26 @@ from iclora import checkpoints, sampling
 def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling.Prompt:
     """Turn prompts into what the transformer attends to.
 
-    The hidden states of all layers of the text encoder go through the connectors, which put learned tokens
-    where a prompt is shorter than the model's limit.
+    Args:
+        components: The parts of the model.
+        *prompts: Any texts within the model's limit.
+
+    Returns:
+        Contexts `b t d` of both streams and the mask of their valid tokens, None where all are.
+    """
+    tokens = tokenise(components, *prompts)
+    return encode_tokens(components, tokens.to(components.text_encoder.device))
+
+
+def tokenise(components: checkpoints.Components, *prompts: str) -> Int[Tensor, "b 2 t"]:
+    """Turn prompts into numbers.
 
     Args:
         components: The parts of the model.
         *prompts: Any texts within the model's limit; each is padded to that on the left.
 
     Returns:
-        Contexts `b t d` of both streams and the mask of their valid tokens, None where all are.
+        The numbers of the tokens, and 1 where one counts, on the CPU.
     """
     tokens = components.tokenizer(
         [prompt.strip() for prompt in prompts],
@@ -32,13 +43,30 @@ def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling
         max_length=components.recipe.max_prompt_tokens,
         padding_side="left",
         return_tensors="pt",
-    ).to(components.text_encoder.device)
+    )
+    return torch.stack([tokens.input_ids, tokens.attention_mask], dim=1)
+
+
+def encode_tokens(components: checkpoints.Components, tokens: Int[Tensor, "b 2 t"]) -> sampling.Prompt:
+    """Turn tokens into what the transformer attends to.
+
+    The hidden states of all layers of the text encoder go through the connectors, which put learned tokens
+    where a prompt is shorter than the model's limit.
+
+    Args:
+        components: The parts of the model.
+        tokens: From `tokenise`, on the text encoder's device.
+
+    Returns:
+        Contexts `b t d` of both streams and the mask of their valid tokens, None where all are.
+    """
+    numbers, counts = tokens.unbind(dim=1)
     hidden = components.text_encoder(
-        input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, output_hidden_states=True
+        input_ids=numbers, attention_mask=counts, output_hidden_states=True
     ).hidden_states
     video, audio, mask = components.connectors(
         torch.stack(hidden, dim=-1).flatten(2, 3).to(components.connectors.dtype),
-        tokens.attention_mask,
+        counts,
         padding_side="left",
     )
     # Learned tokens leave none that does not count; only without them are the values read, which waits.

@@ -39,6 +39,7 @@ from iclora.transformer.layers import (
     Conditions,
     Kept,
     Kind,
+    angles,
     cross_attention,
     feed_forward,
     heard_keys,
@@ -284,7 +285,7 @@ def _prepare(
         shift = getattr(transformer, f"av_cross_attn_{kind}_scale_shift")
         gate, rope = _EXCHANGE[kind]
         heard = other.sigma[:, None] * config.cross_attn_timestep_scale_multiplier
-        cross["cross_rotary"] = getattr(transformer, rope)(positions[:, :1])
+        cross["cross_rotary"] = angles(getattr(transformer, rope), positions[:, :1])
         cross["cross_modulation"], _ = modulate(shift, levels * scale, lengths, dtype)
         cross["cross_gate"], _ = modulate(getattr(transformer, gate), heard, (1,), dtype)
     pairs = pair_weights(stream.sequence)
@@ -292,7 +293,7 @@ def _prepare(
         kind=kind,
         context=context,
         context_mask=None if stream.context_mask is None else stream.context_mask[:, None, None],
-        rotary=part(transformer, kind, "rope")(positions),
+        rotary=angles(part(transformer, kind, "rope"), positions),
         modulation=modulation,
         prompt_modulation=prompt,
         pairs=pairs,

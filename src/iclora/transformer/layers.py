@@ -21,6 +21,7 @@ from iclora.transformer.modulation import Modulation
 
 Kind = Literal["video", "audio"]
 Rotary = tuple[Tensor, Tensor]
+"""Cosine and sine of each token's angles, laid out as projections are: ``[b | 1, s, d]``, d/2 where split."""
 KeyValue = tuple[Tensor, Tensor]
 """Keys and values of some tokens, ``[b, k, s, d]`` each."""
 
@@ -56,13 +57,13 @@ class Conditions:
     @property
     def num_tokens(self) -> int:
         """Tokens of the stream."""
-        return self.rotary[0].shape[-2]
+        return self.rotary[0].shape[1]
 
     def first(self, count: int) -> Conditions:
         """The conditions of the first tokens, for what treats each token alone."""
         if count == self.num_tokens:
             return self
-        cos, sin = (angle[..., :count, :] for angle in self.rotary)
+        cos, sin = (angle[:, :count] for angle in self.rotary)
         return replace(self, rotary=(cos, sin), modulation=self.modulation.first(count))
 
 
@@ -105,6 +106,14 @@ def self_attention(
     return hidden + _mixed_out(module, own, rearrange(mixed, "b k s d -> b s (k d)")) * gate, _last_of(
         pair, num_found
     )
+
+
+def angles(rope: Any, positions: Tensor) -> Rotary:
+    """Angles of tokens at their positions, from one of the transformer's own modules."""
+    cos, sin = rope(positions)
+    if cos.ndim == 4:  # split: by heads
+        cos, sin = (rearrange(angle, "b k s d -> b s (k d)") for angle in (cos, sin))
+    return cos, sin
 
 
 def own_keys(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> KeyValue:
@@ -263,13 +272,12 @@ def _heads(projected: Tensor, module: Any) -> Tensor:
 def _rotate(projected: Tensor, rotary: Rotary, module: Any, dtype: torch.dtype) -> Tensor:
     """Rotate queries or keys by their positions, in float32, and split them into heads of a dtype."""
     cos, sin = rotary
+    wide = projected.float()
     if module.rope_type == "interleaved":
-        wide = projected.float()
         turned = torch.stack([-wide[..., 1::2], wide[..., 0::2]], dim=-1).flatten(-2)
         return _heads((wide * cos + turned * sin).to(dtype), module)
-    if cos.shape[1] != module.heads:
-        cos, sin = (rearrange(angle, "b k s d -> b s (k d)") for angle in (cos, sin))
-        cos, sin = (rearrange(angle, "b s (k d) -> b k s d", k=module.heads) for angle in (cos, sin))
-    first, second = _heads(projected, module).float().chunk(2, dim=-1)
-    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-    return turned.to(dtype)
+    cos, sin = (rearrange(angle, "b s (k d) -> b s k d", k=module.heads) for angle in rotary)
+    first, second = rearrange(wide, "b s (k two d) -> two b s k d", two=2, k=module.heads)
+    # Tokens stay before heads in memory, as the projections have them and the kernels take them.
+    turned = torch.stack([first * cos - second * sin, second * cos + first * sin], dim=-2)
+    return rearrange(turned.to(dtype), "b s k two d -> b k s (two d)")
