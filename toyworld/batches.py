@@ -14,7 +14,23 @@ from toyworld.bank import shards
 from toyworld.latents import KINDS, views_of
 
 CAPTION_DROPOUT = 0.1
-Drawn = tuple[Tensor, Tensor | None, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A batch.
+
+    Attributes:
+        target: Latents to make, `b c f h w`.
+        reference: Latents of half the size that are shown, or None.
+        tokens: Of the captions, `b 2 t`.
+        lines: Edges one pixel wide, 0 or 1, `b f h w`; None where the bank holds none.
+    """
+
+    target: Tensor
+    reference: Tensor | None
+    tokens: Tensor
+    lines: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +38,8 @@ class Bank:
     """Encoded views of clips, float16, and a caption each.
 
     Attributes:
-        latents: By kind: `target` `n c f h w`, and at half size `small`, `hint` and `control`.
+        latents: By kind: `target` `n c f h w`, and at half size `small`, `hint` and `control`; or `lines`,
+            the edges one pixel wide, a bit each, `n f h w/8` uint8.
         captions: `n` texts.
         tokens: Those of the captions and of no words at all, `n+1 2 t`, once `read_captions` made them.
     """
@@ -56,7 +73,7 @@ def draw(bank: Bank, rng: np.random.Generator, *, count: int, kind: str, shown: 
         shown: What of it is the reference, a kind of half the size; None: there is none.
 
     Returns:
-        Latents to make `b c f h w`, latents of the references or None, and tokens of the captions `b 2 t`.
+        The batch.
     """
     assert bank.tokens is not None
     chosen = rng.integers(len(bank.captions), size=count)
@@ -65,7 +82,16 @@ def draw(bank: Bank, rng: np.random.Generator, *, count: int, kind: str, shown: 
     both = torch.from_numpy(np.stack([chosen, np.where(silent, len(bank.captions), chosen)]))
     indices, said = both.to(bank.latents[kind].device)
     reference = None if shown is None else bank.latents[shown][indices].float()
-    return bank.latents[kind][indices].float(), reference, bank.tokens[said]
+    lines = unpacked(bank.latents["lines"][indices]) if "lines" in bank.latents else None
+    return Drawn(
+        target=bank.latents[kind][indices].float(), reference=reference, tokens=bank.tokens[said], lines=lines
+    )
+
+
+def unpacked(bits: Tensor) -> Tensor:
+    """Unpacks pixels of one bit, the first one the highest of its byte: `... w/8` uint8 to `... w` float."""
+    places = torch.arange(7, -1, -1, dtype=torch.uint8, device=bits.device)
+    return (bits[..., None] >> places & 1).flatten(-2).float()
 
 
 def read_captions(bank: Bank, parts: Components, device: str) -> Bank:

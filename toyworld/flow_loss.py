@@ -137,7 +137,7 @@ def loss_of(
     Returns:
         Scalar.
     """
-    target, control, tokens = drawn
+    target, control, tokens = drawn.target, drawn.reference, drawn.tokens
     first = torch.from_numpy(rng.random(len(target)) < FIRST_FRAME)
     sequence = sequence_of(target, control, first, one_way=given.one_way)
     generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**62)))

@@ -2,7 +2,8 @@
 
 `python -m toyworld.latents BANK VAE` writes into the bank, float16, two views of each clip (as it is or
 mirrored, and a part of it enlarged): `target.npy` (`n view c f h w`), and at half size `small.npy` (the
-same), `hint.npy` (in colours mixed at random) and `control.npy` (its edges). It resumes where it was stopped.
+same), `hint.npy` (in colours mixed at random) and `control.npy` (its edges); and the edges themselves,
+one pixel wide, as `lines.npy` (`n view f h w/8` uint8, a bit a pixel). It resumes where it was stopped.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from numpy.lib.format import open_memmap
 from rich.progress import track
 
 from iclora import Clip, controls, media
+from iclora.controls.lines import thicken
 from iclora.pipeline import encode_frames
 from toyworld.bank import shards
 from toyworld.captions import mirrored
@@ -32,18 +34,19 @@ VIEWS = 2
 SMALLEST_PART = 0.6
 
 
-def edges_of(frames: np.ndarray) -> np.ndarray:
-    """Draws the edges of a clip at the size its reference has.
+def edges_of(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the edges of a clip, and makes its control at the size its reference has.
 
     Args:
         frames: `f h w 3` uint8.
 
     Returns:
-        Lines, `f h/2 w/2 1` uint8.
+        Lines one pixel wide, `f h w` uint8, and the control, `f h/2 w/2 1` uint8.
     """
-    lines = controls.canny(Clip(frames=frames, fps=FPS), thickness=THICKNESS)
-    small = media.resize(lines, lines.height // DOWNSCALE, lines.width // DOWNSCALE, fit="stretch")
-    return small.frames[..., :1]
+    thin = controls.canny(Clip(frames=frames, fps=FPS)).frames[..., 0]
+    thick = np.repeat(np.stack([thicken(lines, THICKNESS) for lines in thin])[..., None], 3, axis=-1)
+    height, width = (side // DOWNSCALE for side in thin.shape[1:])
+    return thin, media.resize(Clip(frames=thick, fps=FPS), height, width, fit="stretch").frames[..., :1]
 
 
 def recoloured(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -110,7 +113,8 @@ def pictures_of(bank: Path, index: int) -> dict[str, np.ndarray]:
         index: Which clip.
 
     Returns:
-        For each of `KINDS` frames `view f h w c` uint8: 3 channels, or 1 of edges, which are grey.
+        For each of `KINDS` frames `view f h w c` uint8: 3 channels, or 1 of edges, which are grey; and as
+        `lines` the bits of the edges at full size, `view f h w/8`.
     """
     clip = np.array(np.load(bank / "frames.npy", mmap_mode="r")[index])
     rng = np.random.default_rng(index)
@@ -120,11 +124,13 @@ def pictures_of(bank: Path, index: int) -> dict[str, np.ndarray]:
         media.resize(Clip(frames=view, fps=FPS), *(side // DOWNSCALE for side in view.shape[1:3])).frames
         for view in views
     ]
+    lines, control = zip(*map(edges_of, views), strict=True)
     return {
         "target": np.stack(views),
         "small": np.stack(small),
         "hint": np.stack([recoloured(view, rng) for view in small]),
-        "control": np.stack([edges_of(view) for view in views]),
+        "control": np.stack(control),
+        "lines": np.packbits(np.stack(lines) > 0, axis=-1),
     }
 
 
@@ -143,14 +149,16 @@ def encode_bank(bank: Path, vae: AutoencoderKLLTX2Video, *, workers: int = 0) ->
     files: dict[str, np.ndarray] = {}
     clips = spread(partial(pictures_of, bank), range(start, count), workers=workers)
     for index, pictures in zip(track(range(start, count), description="encoding"), clips, strict=True):
+        made = {"lines": pictures["lines"]}
         for kind in KINDS:
             colours = np.broadcast_to(pictures[kind], (*pictures[kind].shape[:-1], 3))
-            latents = encode_frames(vae, *colours).float().cpu().numpy()
+            made[kind] = encode_frames(vae, *colours).half().cpu().numpy()
+        for kind, values in made.items():
             if kind not in files:
                 path, mode = bank / f"{kind}.npy", "r+" if start else "w+"
-                shape = None if start else (count, *latents.shape)
-                files[kind] = open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
-            files[kind][index] = latents
+                shape = None if start else (count, *values.shape)
+                files[kind] = open_memmap(path, mode=mode, dtype=values.dtype, shape=shape)
+            files[kind][index] = values
         (bank / "new.txt").write_text(str(index + 1))
         (bank / "new.txt").replace(done)
 

@@ -13,6 +13,7 @@ prompt, so that generation need compute them only once.
 
 `--guidance W` teaches in one pass what the start does with two: the base, to follow its prompt as with
 classifier-free guidance of W; the adapter, its reference (what it adds to a video without one, W times).
+`--feedback` judges what the adapter named by `--begin` makes, decoded, by its edges: see `toyworld.feedback`.
 
 All save `OUT/state.pt` as they go and resume from it. Several GPUs share a run (`torchrun --standalone
 --nproc-per-node N -m toyworld.train_base ...`): each draws batches of its own. Positions, noise and
@@ -38,6 +39,7 @@ from iclora import adapters, checkpoints
 from iclora.checkpoints import Components
 from toyworld.architecture import MICRO, TINY, build, save
 from toyworld.batches import Bank, Drawn, draw, read_captions
+from toyworld.feedback import feedback_of
 from toyworld.flow_loss import Teacher, loss_of
 from toyworld.latents import DOWNSCALE, THICKNESS
 from toyworld.logbook import write_row
@@ -166,7 +168,7 @@ def train(
         finish: Writes the averaged weights, which are in place when it is called.
         teacher: Whose guidance is learnt; None: no one's.
     """
-    process = PartialState()
+    process, lesson = PartialState(), feedback_of if given.feedback else loss_of
     trained, movers = trainable(parts, given)
     state, step = given.out / "state.pt", 0
     begun = probed = time.monotonic()
@@ -188,7 +190,7 @@ def train(
         if step == PROBE // 2:
             probed = time.monotonic()
         rng = np.random.default_rng([given.seed, step, process.process_index])
-        loss = loss_of(parts, batch_of(bank, step, rng, given), rng, given, teacher)
+        loss = lesson(parts, batch_of(bank, step, rng, given), rng, given, teacher)
         rows.append(descend(parameters, movers, loss))
         step += 1
         with torch.no_grad():
@@ -211,7 +213,7 @@ def load_frozen(folder: Path, adapter: Path | None, given: argparse.Namespace) -
     """Loads a model to be trained on, with an adapter on it if one is named; nothing of it is trained yet."""
     parts = checkpoints.load(folder, device=given.device, dtype=torch.float32)
     parts.text_encoder.set_attn_implementation("eager")  # finite where padding sees nothing, backwards too
-    for name in ("transformer", "text_encoder", "connectors"):
+    for name in ("transformer", "text_encoder", "connectors", "vae"):
         getattr(parts, name).requires_grad_(False)
     if adapter is not None:
         adapters.attach(parts.transformer, adapters.read(adapter), 1.0, "canny")
@@ -246,7 +248,7 @@ def base_model(bank: Bank, given: argparse.Namespace) -> tuple[Components, Calla
 
 def trained_with(given: argparse.Namespace) -> dict[str, float]:
     """How an adapter was trained, for its file."""
-    return {"steps": given.steps, "guidance": given.guidance}
+    return {"steps": given.steps, "guidance": given.guidance, "feedback": float(given.feedback)}
 
 
 def adapter_model(given: argparse.Namespace) -> tuple[Components, Callable[[], None]]:
@@ -292,6 +294,8 @@ def command_line() -> argparse.Namespace:
     )
     parser.add_argument("--small", action="store_true", help="train the base on pictures of half the size")
     parser.add_argument("--guidance", type=float, default=1.0, help="learn guidance of this scale by heart")
+    parser.add_argument("--feedback", action="store_true", help="judge what the adapter makes by its edges")
+    parser.add_argument("--likeness", type=float, default=1.0, help="how much feedback leaves all else alone")
     parser.add_argument(
         "--on-schedule", type=float, default=0.2, help="share of noise levels of the distilled schedule"
     )
@@ -299,7 +303,7 @@ def command_line() -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=float, help="do as many of the steps as this allows, without loading"
     )
-    parser.add_argument("--batch", type=int, help="clips a step and GPU; 96, and 384 small ones")
+    parser.add_argument("--batch", type=int, help="clips a step and GPU; 96, 384 small ones, 16 judged")
     parser.add_argument(
         "--muon", type=float, default=8e-3, help="peak learning rate of matrices; 0: AdamW for all"
     )
@@ -313,7 +317,9 @@ def command_line() -> argparse.Namespace:
         parser.error("--one-way is for adapters, whose files say it; name the base with --adapter.")
     if given.guidance != 1 and not given.start:
         parser.error("--guidance is learnt from what was trained already; name it with --begin.")
-    given.batch = given.batch or (384 if given.small else 96)
+    if given.feedback and not (given.adapter and given.start):
+        parser.error("--feedback is for adapters that exist; name the base with --adapter, one with --begin.")
+    given.batch = given.batch or (16 if given.feedback else 384 if given.small else 96)
     return given
 
 
@@ -331,11 +337,11 @@ def main() -> None:
     # Sizes are few: each is compiled as it is.
     torch._dynamo.config.automatic_dynamic_shapes, torch._dynamo.config.recompile_limit = False, 32
     kinds = ("target", "control") if given.adapter else ("small",) if given.small else ("target", "hint")
-    bank = Bank.open(given.bank, given.device, kinds=kinds)
+    bank = Bank.open(given.bank, given.device, kinds=(*kinds, "lines") if given.feedback else kinds)
     parts, finish = adapter_model(given) if given.adapter else base_model(bank, given)
     bank = read_captions(bank, parts, given.device)
     teacher = None
-    if given.guidance != 1:
+    if given.guidance != 1 or given.feedback:
         start = (given.adapter, given.start) if given.adapter else (given.start, None)
         teacher = Teacher(parts=load_frozen(*start, given), guidance=given.guidance)
     train(parts, bank, given, finish, teacher)

@@ -28,6 +28,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, size in (("target", 4), ("small", 2), ("hint", 2), ("control", 2)):
         latents = rng.standard_normal((4, 2, 8, 2, size, size)).astype(np.float16)
         np.save(folder / f"{name}.npy", latents)
+    np.save(folder / "lines.npy", rng.integers(256, size=(4, 2, 9, 64, 8), dtype=np.uint8))
     (folder / "captions.json").write_text(json.dumps([*CAPTIONS, "not encoded yet"]))
     (folder / "encoded.txt").write_text("3")
     return folder

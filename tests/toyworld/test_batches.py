@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,9 @@ def test_what_is_made_what_is_shown_and_caption_belong_together(
     kind: str, shown: str | None, factor: float | None
 ) -> None:
     bank = numbered_bank()
-    made, reference, tokens = draw(bank, np.random.default_rng(0), count=40, kind=kind, shown=shown)
+    drawn = draw(bank, np.random.default_rng(0), count=40, kind=kind, shown=shown)
+    made, reference, tokens = drawn.target, drawn.reference, drawn.tokens
+    assert drawn.lines is None
     assert made.shape[1:] == bank.latents[kind].shape[1:] and made.dtype == torch.float32
     numbers = made[:, 0, 0, 0, 0].tolist()
     assert set(numbers) == {0, 1, 2, 3, 4, 5}
@@ -64,8 +67,23 @@ def test_what_is_made_what_is_shown_and_caption_belong_together(
         assert bool((small == number * factor).all())
 
 
+def test_lines_are_those_of_what_is_made() -> None:
+    bank = numbered_bank()
+    numbers = torch.arange(6, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 9, 4, 2)
+    lines = draw(
+        replace(bank, latents=bank.latents | {"lines": numbers}),
+        np.random.default_rng(0),
+        count=40,
+        kind="target",
+    )
+    assert lines.lines is not None and lines.lines.shape == (40, 9, 4, 16)
+    for number, clip in zip(lines.target[:, 0, 0, 0, 0].int().tolist(), lines.lines, strict=True):
+        bits = [float(bit) for bit in f"{number:08b}"] * 2
+        assert clip[8, 3].tolist() == bits
+
+
 def test_a_tenth_of_the_captions_is_dropped() -> None:
-    _, _, tokens = draw(numbered_bank(), np.random.default_rng(0), count=2000, kind="small")
+    tokens = draw(numbered_bank(), np.random.default_rng(0), count=2000, kind="small").tokens
     assert 0.08 < (tokens[:, 0, 0] == -1).float().mean() < 0.12
 
 

@@ -121,7 +121,7 @@ def test_guidance_pushes_along_what_prompt_or_reference_change(
         kind="target",
         shown=shown,
     )
-    target, control, captions = drawn[0], drawn[1], ["a red ball rolling", "", "two neon boxes"]
+    target, control, captions = drawn.target, drawn.reference, ["a red ball rolling", "", "two neon boxes"]
     first = torch.tensor([False, True, False])
     sequence, alone = sequence_of(target, control, first), sequence_of(target, None, first)
     sigma = torch.tensor([0.3, 0.6, 0.9])

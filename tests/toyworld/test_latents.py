@@ -12,16 +12,19 @@ from iclora.pipeline import encode_frames
 from tests.toyworld.runs import call, stop_at, write_bank
 from toyworld import latents
 from toyworld.architecture import MICRO, build_vae
+from toyworld.batches import unpacked
 
 
 def encode(monkeypatch: pytest.MonkeyPatch, bank: Path, vae: Path) -> dict[str, np.ndarray]:
     call(monkeypatch, latents.main, bank, vae, "--device", "cpu")
-    return {kind: np.load(bank / f"{kind}.npy") for kind in latents.KINDS}
+    return {kind: np.load(bank / f"{kind}.npy") for kind in (*latents.KINDS, "lines")}
 
 
 def test_the_edges_are_white_lines_at_half_size(tmp_path: Path) -> None:
-    control = latents.edges_of(np.load(write_bank(tmp_path / "bank") / "frames.npy")[0])
-    assert control.shape == (9, 32, 32, 1) and control.dtype == np.uint8
+    thin, control = latents.edges_of(np.load(write_bank(tmp_path / "bank") / "frames.npy")[0])
+    assert thin.shape == (9, 64, 64) and control.shape == (9, 32, 32, 1) and control.dtype == np.uint8
+    assert thin[0, 28, 3:6].max() == thin[0, 28, 23:27].max() == 255
+    assert thin[0, 28, 8:21].max() == thin[0, 28, 30:].max() == 0 and (thin[0, 28] > 0).sum() == 2
     assert control.max() == 255 and 0.01 < (control > 128).mean() < 0.4
     # In frame 0 the square reaches from x = 4 to 25, in the control from 2 to 12.5.
     middle = control[0, 14, :, 0]
@@ -32,9 +35,9 @@ def test_the_edges_are_white_lines_at_half_size(tmp_path: Path) -> None:
 def test_lines_are_as_wide_as_said() -> None:
     frames = np.zeros((1, 64, 64, 3), np.uint8)
     frames[:, :, 32:] = 255
-    control = latents.edges_of(frames)
+    _, control = latents.edges_of(frames)
     assert control[0, 16, :, 0].sum() / 255 == pytest.approx(latents.THICKNESS / 2, abs=0.5)
-    assert cv2.countNonZero(latents.edges_of(np.zeros((1, 64, 64, 3), np.uint8))[0, :, :, 0]) == 0
+    assert cv2.countNonZero(latents.edges_of(np.zeros((1, 64, 64, 3), np.uint8))[1][0, :, :, 0]) == 0
 
 
 def test_recoloured_clips_show_the_same_in_other_colours() -> None:
@@ -77,15 +80,18 @@ def test_views_are_the_clip_or_its_mirror_image_and_a_part(tmp_path: Path) -> No
             "small": (2, 9, 32, 32, 3),
             "hint": (2, 9, 32, 32, 3),
             "control": (2, 9, 32, 32, 1),
+            "lines": (2, 9, 64, 8),
         }
         whole, part = pictures["target"]
+        bits = unpacked(torch.from_numpy(pictures["lines"])).numpy()
+        assert np.array_equal(bits[0] > 0, latents.edges_of(whole)[0] > 0)
         assert np.array_equal(whole[:, :, ::-1] if mirrored[index] else whole, clip)
         assert not np.array_equal(part, whole)
         for kind in ("small", "hint"):
             assert not np.array_equal(pictures[kind][0], pictures[kind][1])
         kinds = ("target", "small", "control")
         for view, small, control in zip(*(pictures[kind] for kind in kinds), strict=True):
-            assert np.array_equal(control, latents.edges_of(view))
+            assert np.array_equal(control, latents.edges_of(view)[1])
             averaged = view.reshape(9, 32, 2, 32, 2, 3).mean(axis=(2, 4))
             assert np.abs(averaged - small).mean() < 3
 
@@ -104,6 +110,7 @@ def test_a_bank_is_encoded_as_the_pipeline_encodes(
     assert encoded["target"].shape == (3, 2, 8, 2, 4, 4)
     assert all(encoded[kind].shape == (3, 2, 8, 2, 2, 2) for kind in ("small", "hint", "control"))
     vae, pictures = build_vae(MICRO).from_pretrained(vae_folder), latents.pictures_of(bank, 1)
+    assert np.array_equal(encoded.pop("lines")[1], pictures["lines"])
     for kind, latent in encoded.items():
         assert latent.dtype == np.float16
         with torch.inference_mode():

@@ -193,6 +193,7 @@ def test_an_adapter_is_written_that_is_read_and_fits_its_base(
         "rank": train_base.RANK,
         "steps": 5,
         "guidance": 1.0,
+        "feedback": 0.0,
     }
     transformer = checkpoints.load(base_folder).transformer
     assert adapters.misfit(transformer, adapter.outline) == ""
@@ -242,7 +243,7 @@ def test_what_batches_hold(
     batches: list[tuple[int, bool]] = []
 
     def loss_of(parts: Any, drawn: Drawn, *others: Any) -> torch.Tensor:
-        batches.append((drawn[0].shape[-1], drawn[1] is not None))
+        batches.append((drawn.target.shape[-1], drawn.reference is not None))
         return original(parts, drawn, *others)
 
     original = train_base.loss_of

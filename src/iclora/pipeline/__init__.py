@@ -5,7 +5,14 @@ plan ─► prompt ─► contexts ─┐
         pictures ────► VAE ─┘
 """
 
-from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt, encode_tokens, tokenise
+from iclora.pipeline.coding import (
+    decode_frames,
+    encode_frames,
+    encode_prompt,
+    encode_tokens,
+    pixels_of,
+    tokenise,
+)
 from iclora.pipeline.fitting import extract_control, fit_reference, shrink_reference
 from iclora.pipeline.run import Image, Pipeline, Progress, Result, load, load_planned
 
@@ -22,6 +29,7 @@ __all__ = [
     "fit_reference",
     "load",
     "load_planned",
+    "pixels_of",
     "shrink_reference",
     "tokenise",
 ]

@@ -102,11 +102,24 @@ def decode_frames(vae: Any, latent: Float[Tensor, "1 c f h w"]) -> UInt8[np.ndar
     Returns:
         RGB 0..255, `f h w 3`, uint8.
     """
+    levels = ((pixels_of(vae, latent) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.asarray(rearrange(levels.cpu(), "1 c f h w -> f h w c"))
+
+
+def pixels_of(vae: Any, latent: Float[Tensor, "b c f h w"]) -> Float[Tensor, "b 3 f_px h_px w_px"]:
+    """Decode latents, differentiable.
+
+    Args:
+        vae: The video autoencoder.
+        latent: Normalised latents.
+
+    Returns:
+        RGB, about -1..1, float32.
+    """
     mean, deviation = _statistics(vae)
     latent = latent.to(vae.dtype) * deviation / vae.config.scaling_factor + mean
-    pixels = vae.decode(latent, return_dict=False)[0].float()
-    levels = ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return np.asarray(rearrange(levels.cpu(), "1 c f h w -> f h w c"))
+    pixels: Tensor = vae.decode(latent, return_dict=False)[0].float()
+    return pixels
 
 
 def _statistics(vae: Any) -> tuple[Tensor, Tensor]:

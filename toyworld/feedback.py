@@ -1,0 +1,154 @@
+"""Feedback from the result: what an adapter makes is decoded, and its edges are looked at.
+
+    noise ─► first steps of the schedule, as they are ─┬─► step: clean guess ─► pictures ─► edges ─┐
+                                                       └── next step ◄── moved on ◄───────┘        ▼
+                                                                             lines of the control ─► loss
+
+Flow matching teaches the mean of all pictures that fit, and that is blurred; an edge half as strong at two
+places is no edge. The steps from `FIRST` down, where lines are drawn, each give a guess, and each guess is
+judged, on the model's own way through the schedule. The gradient's size replaces the yes or no of an edge
+detector, in units of the threshold that `iclora.controls.canny` would choose for the clip.
+
+Source: the cycle consistency of Li et al., "ControlNet++" (ECCV 2024), here over several steps.
+"""
+
+import argparse
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from iclora import sampling
+from iclora.checkpoints import Components
+from iclora.controls.canny import (
+    AUTO_HIGH_RANGE,
+    AUTO_PERCENTILE,
+    AUTO_STRONG_PERCENTILE,
+    AUTO_STRONG_SHARE,
+    DEFAULT_BLUR,
+)
+from iclora.geometry import grid_of, unpatchify
+from iclora.pipeline import encode_tokens, pixels_of
+from toyworld.batches import Drawn
+from toyworld.flow_loss import Teacher, sequence_of
+
+FIRST = 0.95
+"""Noise level from which on guesses are judged."""
+STRONG, WEAK = 1.3, 0.3
+"""How strong an edge should be on a line, and may be away from all, in units of the threshold."""
+WRONG = 0.5
+"""What an edge of strength 1 in the wrong place weighs, a missing one being 1."""
+SAMPLES = 200_000
+"""Pixels of a clip that its threshold is chosen from."""
+
+
+def gradients_of(pictures: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b f h w"]:
+    """Sizes of the gradients that `iclora.controls.canny` measures, differentiable.
+
+    Args:
+        pictures: RGB, -1..1.
+
+    Returns:
+        Size of the 3x3 Sobel gradient of the blurred grey picture of 0..255.
+    """
+    shares = torch.tensor([0.299, 0.587, 0.114], device=pictures.device)
+    grey = 127.5 * torch.einsum("bcfhw,c->bfhw", pictures, shares) + 127.5
+    picture = rearrange(grey, "b f h w -> (b f) 1 h w")
+    reach = round(4 * DEFAULT_BLUR)
+    steps = torch.arange(-reach, reach + 1, device=pictures.device)
+    bell = torch.exp(-(steps**2) / (2 * DEFAULT_BLUR**2))
+    bell = bell / bell.sum()
+    picture = F.conv2d(F.pad(picture, (reach,) * 4, mode="reflect"), (bell[:, None] * bell)[None, None])
+    slope = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=pictures.device)
+    sides = F.conv2d(F.pad(picture, (1,) * 4, mode="reflect"), torch.stack([slope, slope.T])[:, None])
+    sizes = (sides.square().sum(dim=1) + 1e-3).sqrt()
+    return rearrange(sizes, "(b f) h w -> b f h w", b=len(pictures))
+
+
+def threshold_of(sizes: Float[Tensor, "b f h w"]) -> Float[Tensor, "b 1 1 1"]:
+    """The upper threshold that `iclora.controls.canny` would choose for each clip.
+
+    Args:
+        sizes: From `gradients_of`.
+
+    Returns:
+        In the same units, without a gradient.
+    """
+    flat = sizes.detach().flatten(1)
+    flat = flat[:, :: -(-flat.shape[1] // SAMPLES)]
+    usual, strong = (
+        torch.quantile(flat, share / 100, dim=1) for share in (AUTO_PERCENTILE, AUTO_STRONG_PERCENTILE)
+    )
+    return torch.minimum(usual, AUTO_STRONG_SHARE * strong).clamp(*AUTO_HIGH_RANGE)[:, None, None, None]
+
+
+def edge_loss(pictures: Float[Tensor, "b 3 f h w"], lines: Float[Tensor, "b f h w"]) -> Tensor:
+    """What edges of pictures lack on the lines of a control, and what there is away from them.
+
+    Args:
+        pictures: RGB, -1..1.
+        lines: 1 on lines one pixel wide, 0 elsewhere.
+
+    Returns:
+        Scalar: 0 where each line has a strong edge within 2 pixels, and nothing shows 5 pixels off all lines.
+    """
+    sizes = gradients_of(pictures)
+    sizes = sizes / threshold_of(sizes)
+    missing = lines * F.relu(STRONG - _largest_near(sizes, 2))
+    wrong = (1 - _largest_near(lines, 4)) * F.relu(sizes - WEAK)
+    count = lines.sum(dim=(1, 2, 3)) + 1e-3 * lines[0].numel()
+    return ((missing + WRONG * wrong).sum(dim=(1, 2, 3)) / count).mean()
+
+
+def feedback_of(
+    parts: Components,
+    drawn: Drawn,
+    rng: np.random.Generator,
+    given: argparse.Namespace,
+    teacher: Teacher | None,
+) -> Tensor:
+    """Judges the guesses of a model on its way through the distilled schedule.
+
+    Args:
+        parts: The model, with the adapter that learns.
+        drawn: From `draw`, with references and their lines.
+        rng: Source of chance for the noise.
+        given: Options of the command line; `likeness` is how much guesses are to stay like the teacher's.
+        teacher: What the model began as.
+
+    Returns:
+        Scalar, the mean over the judged steps.
+    """
+    assert teacher is not None and drawn.reference is not None and drawn.lines is not None
+    nobody = torch.zeros(len(drawn.target), dtype=torch.bool)
+    sequence = sequence_of(torch.zeros_like(drawn.target), drawn.reference, nobody, one_way=given.one_way)
+    generator = torch.Generator(given.device).manual_seed(int(rng.integers(2**62)))
+    noisy = sampling.start(sequence, sampling.draw_noise(sequence, generator))
+    count, losses = sequence.num_target, []
+    half = partial(torch.autocast, noisy.device.type, torch.bfloat16, enabled=noisy.is_cuda)
+    with half():
+        student, before = (
+            sampling.denoiser(one.transformer, encode_tokens(one, drawn.tokens), sequence)
+            for one in (parts, teacher.parts)
+        )
+    for sigma, after in pairwise(sampling.DISTILLED_SIGMAS):
+        judged = sigma <= FIRST
+        with torch.set_grad_enabled(judged), half():
+            guess = student(sampling.Latents(video=noisy), sigma).video
+        if judged:
+            with torch.no_grad(), half():
+                wont = before(sampling.Latents(video=noisy), sigma).video
+            pictures = pixels_of(parts.vae, unpatchify(guess[:, :count], grid_of(drawn.target)))
+            unlike = (guess[:, :count] - wont[:, :count]).square().mean()
+            losses.append(edge_loss(pictures, drawn.lines) + given.likeness * unlike)
+        noisy = sampling.euler_step(noisy, guess.detach(), sigma, after)
+    return torch.stack(losses).mean()
+
+
+def _largest_near(values: Float[Tensor, "b f h w"], reach: int) -> Float[Tensor, "b f h w"]:
+    return F.max_pool2d(values, 2 * reach + 1, 1, reach)
