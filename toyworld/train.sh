@@ -2,12 +2,12 @@
 # Trains the embedded model from nothing and installs it: toyworld/train.sh [RUN_FOLDER]
 # Every stage resumes where it was stopped; run it again until it says "installed".
 #
-#   bank ─► autoencoder ─► latents ─► base, small pictures ─► base ─► prompts led ─► canny ─► canny led
+#   bank ─► autoencoder ─► latents ─► base, small pictures ─► base ─► canny ─► canny led ─► canny judged
 #
 # Sizes come from the environment: CLIPS (in each of SHARDS banks), FRAMES, FIRST_SEED, WORKERS, BATCH, COMPILE (empty:
 # no), PYTHON; for the stages in their order CODEC_STEPS (the whole autoencoder), VAE_STEPS (then its decoder alone; 0:
-# not), SMALL_, BASE_, PROMPT_, ADAPTER_ and LED_STEPS, and with the same names _MINUTES, at most so long. Guidance is
-# learnt by heart at scales PROMPT_GUIDANCE and GUIDANCE (1: not at all).
+# not), SMALL_, BASE_, ADAPTER_, LED_ and JUDGED_STEPS, and with the same names _MINUTES, at most so long. GUIDANCE is the
+# scale that the adapter learns by heart.
 # START names a model folder, such as src/iclora/tiny, whose autoencoder is kept and whose base is trained on.
 # Several GPUs share all stages but the autoencoder's.
 set -euo pipefail
@@ -45,7 +45,7 @@ stage() { # NAME FOLDER [OPTION]...: a stage of train_base on all GPUs, as long 
   [ ! -e "$RUN/$2/model" ] && [ ! -e "$RUN/$2/canny.safetensors" ] || return 0
   shared=(-m torch.distributed.run --standalone --nproc-per-node "$GPUS" "${alone[@]}")
   [ "$GPUS" -gt 1 ] || shared=("${alone[@]}")
-  "$PYTHON" "${shared[@]}" "$RUN/bank" "$RUN/$2" "${@:3}" ${BATCH:+--batch "$BATCH"} $COMPILE \
+  "$PYTHON" "${shared[@]}" "$RUN/bank" "$RUN/$2" ${BATCH:+--batch "$BATCH"} "${@:3}" $COMPILE \
     ${!steps:+--steps "${!steps}"} ${!minutes:+--minutes "${!minutes}"} & wait $!
 }
 
@@ -65,23 +65,17 @@ each_shard encode
 if [ "${VAE_STEPS:-0}" != 0 ]; then train_decoder & wait $!; fi
 [ -d "$RUN/vae/vae" ] || cp -r "$RUN/vae/start" "$RUN/vae/vae"
 
-vae=(--vae "$RUN/vae/vae") base=$RUN/base canny=$RUN/adapter
+vae=(--vae "$RUN/vae/vae") canny=(--adapter "$RUN/base/model" --muon 0)
 stage SMALL small "${vae[@]}" --small ${START:+--begin "$START"}
 stage BASE base "${vae[@]}" --begin "$RUN/small/model"
-if [ "${PROMPT_GUIDANCE:-2}" != 1 ]; then
-  stage PROMPT led_base "${vae[@]}" --begin "$base/model" --guidance "${PROMPT_GUIDANCE:-2}" --muon 2e-3 --adam 2e-4
-  base=$RUN/led_base
-fi
-stage ADAPTER adapter --adapter "$base/model" --muon 0 --adam 2e-3
-if [ "${GUIDANCE:-3}" != 1 ]; then
-  stage LED led_adapter --adapter "$base/model" --begin "$canny/canny.safetensors" --guidance "${GUIDANCE:-3}" \
-    --muon 0 --adam 5e-4 --on-schedule 0.5
-  canny=$RUN/led_adapter
-fi
+stage ADAPTER adapter "${canny[@]}" --adam 2e-3
+stage LED led "${canny[@]}" --adam 5e-4 --begin "$RUN/adapter/canny.safetensors" \
+  --guidance "${GUIDANCE:-3}" --on-schedule 0.5
+stage JUDGED judged "${canny[@]}" --adam 5e-4 --begin "$RUN/led/canny.safetensors" --feedback
 
 rm -rf src/iclora/tiny
 mkdir -p src/iclora/tiny/adapters
-cp -r "$base/model/." src/iclora/tiny/
-cp "$canny/canny.safetensors" src/iclora/tiny/adapters/
+cp -r "$RUN/base/model/." src/iclora/tiny/
+cp "$RUN/judged/canny.safetensors" src/iclora/tiny/adapters/
 "$PYTHON" -m toyworld.curves "$RUN" docs/training.png
 echo "installed in src/iclora/tiny; now: make adherence"
