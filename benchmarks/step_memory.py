@@ -36,11 +36,11 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
     """Return how much memory some work needs above what is in use before it."""
     if device.type != "cuda":
         return allocations(work)[1]
-    wait(device)
+    torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     work()
-    wait(device)
+    torch.cuda.synchronize(device)
     return torch.cuda.max_memory_allocated(device) - before
 
 

@@ -47,7 +47,7 @@ from toyworld.optimizers import Muon, adam, cosine, split
 
 SAVE_EVERY = 200
 LOG_EVERY = 20
-PROBE = 110
+PROBE = 60
 """Step before which a run of so many minutes measures how many steps that makes."""
 HINTS_EVERY = 4
 """Each so manieth batch of the base's training has references."""
