@@ -113,11 +113,11 @@ def test_logged_are_means_of_the_steps_since_the_last_row(
 
 
 def test_steps_within_some_minutes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Step 110 begins at 100 s; 55 steps took the last 27.5 s, so the other 20 s of 2 minutes hold 40 steps.
+    # Step 60 begins at 100 s; 30 steps took the last 15 s, so the other 20 s of 2 minutes hold 40 steps.
     monkeypatch.setattr(train_base.time, "monotonic", lambda: 100.0)
-    for minutes, asked, expected in ((2, 1000, 150), (2, 130, 130), (1, 1000, 111)):
+    for minutes, asked, expected in ((2, 1000, 100), (2, 90, 90), (1, 1000, 61)):
         given = argparse.Namespace(minutes=minutes, steps=asked)
-        assert train_base.steps_within(given, begun=0.0, probed=72.5) == expected
+        assert train_base.steps_within(given, begun=0.0, probed=85.0) == expected
 
 
 def test_a_run_of_some_minutes_keeps_its_length_when_resumed(
