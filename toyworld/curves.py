@@ -1,7 +1,7 @@
 """Draws the loss curves of a training run: `python -m toyworld.curves RUN PICTURE.png`.
 
-RUN holds the folders `vae`, `base` and `adapter` that `toyworld/train.sh` makes. Thin lines are the
-logged values, thick ones running means.
+RUN holds a folder of each stage of `toyworld/train.sh`; those without a log are left out. Thin lines are
+the logged values, thick ones running means.
 """
 
 import argparse
@@ -14,9 +14,13 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 STAGES = {
-    "vae": ("psnr", "autoencoder: PSNR of training crops, dB"),
+    "codec": ("psnr", "autoencoder: PSNR of crops, dB"),
+    "vae": ("psnr", "its decoder: PSNR of crops, dB"),
+    "small": ("loss", "base, half the size: loss"),
     "base": ("loss", "base: flow-matching loss"),
-    "adapter": ("loss", "canny adapter: flow-matching loss"),
+    "adapter": ("loss", "canny adapter: the same"),
+    "led": ("loss", "with guidance learnt by heart"),
+    "judged": ("loss", "feedback from decoded edges"),
 }
 
 
@@ -45,13 +49,16 @@ def draw(run: Path, picture: Path) -> None:
         run: Folder of the run.
         picture: Where the PNG goes; replaced.
     """
-    figure, panels = pyplot.subplots(1, len(STAGES), figsize=(13, 3.2), layout="constrained")
-    for panel, (stage, (key, title)) in zip(panels, STAGES.items(), strict=True):
+    logs = {stage: run / stage / "log.jsonl" for stage in STAGES}
+    logs = {stage: log for stage, log in logs.items() if log.exists()}
+    if not logs:
+        raise SystemExit(f"{run} holds no log of any stage: {', '.join(STAGES)}.")
+    size = (3.2 * len(logs), 2.8)
+    figure, panels = pyplot.subplots(1, len(logs), figsize=size, layout="constrained", squeeze=False)
+    for panel, (stage, log) in zip(panels[0], logs.items(), strict=True):
+        key, title = STAGES[stage]
         panel.set_title(title, fontsize=10)
         panel.set_xlabel("step")
-        log = run / stage / "log.jsonl"
-        if not log.exists():
-            continue
         logged = (json.loads(line) for line in log.read_text().splitlines())
         rows = list({row["step"]: row for row in logged}.values())  # a resumed run repeats some steps
         steps, values = [row["step"] for row in rows], [row[key] for row in rows]
