@@ -18,6 +18,7 @@ import math
 import os
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -46,7 +47,7 @@ class Rows:
     """Arrays of one shape in a file, gone through as often as need be without being held.
 
     Args:
-        file: Open for reading; it stays open as long as this does.
+        file: Open for reading; it is closed when this goes away.
         shape: Their number, then the shape of each.
         dtype: Their type.
         start: Where in the file the first one begins.
@@ -55,6 +56,7 @@ class Rows:
     def __init__(self, file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, start: int) -> None:
         self.shape, self.dtype = shape, dtype
         self._file, self._start = file, start
+        weakref.finalize(self, file.close)
         self._row_bytes = math.prod(shape[1:]) * dtype.itemsize
 
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -1,11 +1,12 @@
 """Depth drawn as a control clip, on one scale for the whole clip.
 
-nearness ─► far..near percentile of the clip to 0..1 ─► size ─► convention
+nearness ─► steadied, if asked for ─► far..near percentile of the clip to 0..1 ─► size ─► convention
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from jaxtyping import UInt8
 from iclora.clip import Clip, Film, Frames
 from iclora.controls.depths.conventions import NEAR_WHITE, check_convention, coloured
 from iclora.controls.depths.value import DepthFilm, Depths
+from iclora.controls.flow import check_stabilise, stabilised
 from iclora.errors import RequestError
 
 NEAR, FAR = 99.5, 0.5
@@ -70,6 +72,26 @@ def depth_range(
     if not high > low:
         raise RequestError("Everything in the clip is equally near; there is no depth to draw.")
     return low, high
+
+
+def steadied_depths(depths: DepthFilm, clip: Clip | Film, amount: float) -> DepthFilm:
+    """Steady depth along the motion of what it was found in, without lag; see `flow.stabilised`.
+
+    Args:
+        depths: As found in the clip.
+        clip: What it was found in.
+        amount: 0 (nothing is changed) .. 1.
+
+    Returns:
+        The depth, steadied as it is gone through, which goes through the clip too.
+
+    Raises:
+        RequestError: If the amount is out of 0..1.
+    """
+    check_stabilise(amount)
+    if amount == 0:
+        return depths
+    return replace(depths, frames=Frames(lambda: stabilised(clip.frames, depths.frames, amount)))
 
 
 def draw_depths(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from iclora.clip import Frames
 from iclora.errors import MediaError, RequestError
 
 _FARTHEST = 1e9
@@ -76,6 +78,18 @@ class DepthFilm:
     width: int
     num_frames: int
     fps: float
+
+    def start(self, num_frames: int) -> DepthFilm:
+        """Leave out what comes after the first frames.
+
+        Args:
+            num_frames: How many there shall be, from 1 to as many as there are.
+
+        Returns:
+            The first ones.
+        """
+        frames = Frames(lambda: islice(iter(self.frames), num_frames))
+        return replace(self, frames=frames, num_frames=num_frames)
 
     def read(self) -> Depths:
         """Take all frames into memory.
