@@ -28,7 +28,6 @@ from typing import IO
 import numpy as np
 
 from iclora.clip import Clip, Film
-from iclora.controls.poses.weights import cache_folder
 from iclora.errors import OutputError, RequestError
 from iclora.media.files import check_place, write_stream
 
@@ -41,6 +40,14 @@ _LIBRARIES = (
 _ABANDONED_SECONDS = 86_400
 _CHUNK = 2**20
 _DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def cache_folder() -> Path:
+    """Where weights are kept: `$ICLORA_CACHE`, else `iclora` in `$XDG_CACHE_HOME` or in `~/.cache`."""
+    own = os.environ.get("ICLORA_CACHE")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "iclora"
 
 
 class Rows:

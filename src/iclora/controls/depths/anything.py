@@ -19,8 +19,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 from huggingface_hub.utils import logging as hub_logging
 from jaxtyping import Float32, UInt8
 
+from iclora.controls.cache import cache_folder
 from iclora.controls.depths.batches import in_batches
-from iclora.controls.poses.weights import cache_folder
 from iclora.errors import ModelError
 
 SHORT_SIDE = 518
