@@ -93,11 +93,13 @@ def spooled(rows: Iterable[np.ndarray], count: int) -> Rows:
     Raises:
         OutputError: If there is no room for them.
     """
-    file = tempfile.TemporaryFile()  # noqa: SIM115  the rows keep it
     try:
-        return _write(file, rows, count)
+        with contextlib.ExitStack() as closing:
+            file = closing.enter_context(tempfile.TemporaryFile())
+            kept = Rows(file, *_write(file, rows, count))
+            closing.pop_all()  # the rows close it
+            return kept
     except OSError as error:
-        file.close()
         raise OutputError(
             f"No room for what was found, in {tempfile.gettempdir()} ({error.strerror or error}); free some "
             "space, or name another folder in TMPDIR."
@@ -111,11 +113,11 @@ class Cache:
     Attributes:
         folder: Where they are; made when needed.
         max_bytes: Most that they take together.
-        tell: Is told in a sentence when an entry is used, or cannot be kept.
+        tell: Is told in a line when an entry is used, or cannot be kept.
     """
 
     folder: Path
-    max_bytes: float
+    max_bytes: int | float
     tell: Callable[[str], None]
 
     def rows(self, what: str, key: str, make: Callable[[], Iterable[np.ndarray]], count: int) -> Rows:
@@ -138,13 +140,13 @@ class Cache:
         if kept is not None:
             with contextlib.suppress(OSError):
                 os.utime(path)  # the oldest go first
-            self.tell(f"The {what} was found before, and is taken from {path}.")
+            self.tell(f"{what}: found before, and taken from {path}")
             return kept
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             check_place(path, overwrite=True, directory=False)
         except (OSError, OutputError) as error:
-            self.tell(f"The {what} cannot be kept ({error}); set ICLORA_CACHE to a folder of yours.")
+            self.tell(f"{what}: cannot be kept ({error}); set ICLORA_CACHE to a folder of yours")
             return spooled(make(), count)
         write_stream(path, lambda file: _write_whole(file, make(), count), overwrite=True)
         kept = _read(path)
@@ -241,8 +243,8 @@ def _file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> Rows:
-    """Write a header and rows into a file that can be read too."""
+def _write(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Write a header and rows; returns their shape, their type, and where they begin."""
     shape: tuple[int, ...] = ()
     dtype, start, written = np.dtype(np.float32), 0, 0
     for row in rows:
@@ -255,7 +257,7 @@ def _write(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> Rows:
         file.write(row.tobytes())
         written += 1
     assert written == count > 0
-    return Rows(file, shape, dtype, start)
+    return shape, dtype, start
 
 
 def _write_whole(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> None:
@@ -274,7 +276,7 @@ def _write_whole(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> Non
 def _read(path: Path) -> Rows | None:
     """Open an entry; None where there is none, or it is damaged."""
     try:
-        file = open(path, "rb")  # noqa: SIM115  the rows keep it
+        file = open(path, "rb")  # the rows close it
     except OSError:
         return None
     try:
