@@ -10,6 +10,7 @@ Source: J.-Y. Bouguet, "Pyramidal implementation of the affine Lucas Kanade feat
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -168,16 +169,21 @@ def follow_points(clip: Clip, starts: Float[np.ndarray, "tracks 2"]) -> Tracks:
 
 @dataclass(kw_only=True, eq=False)
 class _Path:
-    """A track on its way: the frame it began in, which of those it is, and its places from there on."""
+    """A track on its way: the frame it began in, which of those it is, and x, y, x, y ... from there on."""
 
     start: int
     number: int
-    places: list[Float32[np.ndarray, " xy"]]
+    numbers: array[float]
+
+    @property
+    def places(self) -> Float32[np.ndarray, "frames 2"]:
+        """Its places, x and y."""
+        return np.array(self.numbers, np.float32).reshape(-1, 2)
 
     @property
     def worth(self) -> float:
         """What `moving_most` counts first: how far it goes, times how long."""
-        places = np.stack(self.places)
+        places = self.places
         return (1 + float(np.hypot(*np.ptp(places, axis=0)))) * len(places)
 
 
@@ -195,9 +201,10 @@ def _find(
     visible = np.zeros((len(best), clip.num_frames), bool)
     for row, number in enumerate(sorted(best)):
         path = paths[number]
-        frames = slice(path.start, path.start + len(path.places))
+        places = path.places
+        frames = slice(path.start, path.start + len(places))
         # Flow is no finer than that, and a file of these tracks is drawn as they are.
-        points[row, frames] = np.stack(path.places).astype(np.float64).round(2)
+        points[row, frames] = places.astype(np.float64).round(2)
         visible[row, frames] = True
     found = Tracks(points=points, visible=visible, height=clip.height, width=clip.width, fps=clip.fps)
     return moving_most(found, num_tracks)
@@ -216,22 +223,26 @@ def _follow(
     for index, frame in enumerate(clip.frames):
         following = _grey(frame)
         if picture is not None and live:
-            places, kept = _step(picture, following, np.stack([path.places[-1] for path in live]))
-            for path, place, goes_on in zip(live, places, kept, strict=True):
-                path.places += [place] if goes_on else []
-            done += [path for path, goes_on in zip(live, kept, strict=True) if not goes_on]
-            done = [path for path in done if len(path.places) >= _shortest(clip)]
+            last = np.array([path.numbers[-2:] for path in live], np.float32)
+            there, kept = _step(picture, following, last)
+            ended = [path for path, goes_on in zip(live, kept, strict=True) if not goes_on]
             live = [path for path, goes_on in zip(live, kept, strict=True) if goes_on]
+            for path, place in zip(live, there[kept], strict=True):
+                path.numbers.extend(place.tolist())
+            done += [path for path in ended if len(path.numbers) >= 2 * _shortest(clip)]
         picture = following
         if index in moving and (index == 0 or clip.num_frames - index >= SHORTEST_TRACK):
             mask = np.full(picture.shape, 255, np.uint8) if still else _enlarged(moving[index], picture)
             for path in live:
-                cv2.circle(mask, [round(float(part)) for part in path.places[-1]], round(spacing), 0, -1)
+                cv2.circle(mask, [round(part) for part in path.numbers[-2:]], round(spacing), 0, -1)
             corners = _corners(picture, mask, _CANDIDATES * num_tracks, spacing)
-            live += [_Path(start=index, number=number, places=[one]) for number, one in enumerate(corners)]
+            live += [
+                _Path(start=index, number=number, numbers=array("f", corner.tolist()))
+                for number, corner in enumerate(corners)
+            ]
         if progress is not None:
             progress(index + 1, clip.num_frames)
-    paths = [path for path in [*done, *live] if len(path.places) >= _shortest(clip)]
+    paths = [*done, *(path for path in live if len(path.numbers) >= 2 * _shortest(clip))]
     return sorted(paths, key=lambda path: (path.start, path.number))
 
 
