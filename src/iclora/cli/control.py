@@ -267,7 +267,7 @@ def said_of(steadiness: dict[str, float]) -> str:
     if not steadiness:
         return ""
     before, after, lag = steadiness.values()
-    return f"; flicker {before:.2f}% to {after:.2f}%, lag {lag:.2f} frames"
+    return f"; flicker {before:.2f}% to {after:.2f}%, lag {round(lag, 2) + 0.0:.2f} frames"  # never -0
 
 
 def cache_of(wanted: bool) -> controls.Cache | None:

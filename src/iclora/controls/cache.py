@@ -150,8 +150,10 @@ class Cache:
             return spooled(make(), count)
         write_stream(path, lambda file: _write_whole(file, make(), count), overwrite=True)
         kept = _read(path)
-        assert kept is not None
-        self._trim()
+        if kept is None:
+            raise OutputError(f"{path} was taken away as soon as it was written; run again.")
+        with contextlib.suppress(OSError):  # another process tidies up too
+            self._trim()
         return kept
 
     def _trim(self) -> None:

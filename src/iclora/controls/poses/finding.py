@@ -60,9 +60,9 @@ def find_poses(
         raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
     if max_people is not None and max_people < 1:
         raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+    find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
 
     def found() -> Float32[np.ndarray, "f p 130 3"]:
-        find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
         frames = []
         for people in find(clip.frames):
             frames.append(people)
