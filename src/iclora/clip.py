@@ -127,6 +127,8 @@ class Film:
         width: Their width in pixels.
         num_frames: How many there are, at least 1.
         fps: Frames per second, above 0.
+        origin: The files that the frames come from, and words for what was done to them: films with equal
+            words, and files of equal content, have equal frames. Empty: not known.
     """
 
     frames: Iterable[UInt8[np.ndarray, "h w 3"]]
@@ -134,6 +136,7 @@ class Film:
     width: int
     num_frames: int
     fps: float
+    origin: tuple[str | Path, ...] = ()
 
     @property
     def audio(self) -> None:
@@ -179,6 +182,7 @@ def redraw(
     draw: Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]],
     *,
     size: tuple[int, int] | None = None,
+    step: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Footage:
     """Give footage other pictures: those of a clip at once, those of a film whenever they are gone through.
@@ -187,6 +191,7 @@ def redraw(
         footage: A clip or a film.
         draw: Takes the frames in their order and yields as many, RGB 0..255, `h w 3`.
         size: Their new height and width in pixels; None: as they are.
+        step: Words for what `draw` does, all of it, for the origin of a film; None: it is not known any more.
         progress: Called with (frames done, frames in all).
 
     Returns:
@@ -201,7 +206,8 @@ def redraw(
             yield frame
 
     if isinstance(footage, Film):
-        return replace(footage, frames=Frames(counted), height=height, width=width)
+        origin = (*footage.origin, step) if step and footage.origin else ()
+        return replace(footage, frames=Frames(counted), height=height, width=width, origin=origin)
     frames = np.empty((footage.num_frames, height, width, 3), np.uint8)
     for index, frame in enumerate(counted()):
         frames[index] = frame

@@ -81,6 +81,9 @@ def test_an_adapter_says_the_convention(film_path: Path, tmp_path: Path) -> None
             ("FILM", "-o", "OUT/a.mp4", "--near", "1", "--far", "2"),
             "The percentiles are far 2.0 and near 1.0",
         ),
+        (("FILM", "-o", "OUT/a.mp4", "--device", "nowhere"), "There is no device 'nowhere' here"),
+        (("FILM", "-o", "OUT/a.mp4", "--stabilise", "3"), "The stabilising is 3.0"),
+        (("FILM", "-o", "OUT/a.mp4", "--render", "--stabilise", "1"), "--stabilise is about a filmed clip"),
         (("FILM", "-o", "OUT/a.mp4", "--values", "near"), "--values is about a render or an .onnx file"),
         (("FILM", "-o", "OUT/a.mp4", "--render", "--values", "m"), "--values cannot be 'm'"),
         (("FILM", "-o", "OUT/a.mp4", "--adapter", "no.safetensors"), "There is no adapter file"),
@@ -103,6 +106,50 @@ def test_generate_follows_depth(micro_model: Path, film_path: Path, tmp_path: Pa
     assert done.exit_code == 0, done.output
     plan = json.loads((tmp_path / "out.mp4.json").read_text())["plan"]
     assert plan["references"][0]["control"] == "depth"
+
+
+def test_stabilised_depth_says_what_it_did(film_path: Path, tmp_path: Path) -> None:
+    code, said = run(film_path, "-o", f"{tmp_path}/out/", "--stabilise", "0.5")
+    notes = json.loads((tmp_path / "out.json").read_text())["result"]
+    assert code == 0 and "% to " in said and "lag " in said
+    assert notes["flicker_after"] < notes["flicker_before"] and abs(notes["lag_frames"]) < 0.05
+    expected = controls.depth(media.read(film_path), stabilise=0.5)
+    assert np.array_equal(media.read(tmp_path / "out").frames, expected.frames)
+
+
+def test_depth_is_found_once(film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICLORA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ICLORA_CACHE_GB")
+    made = []
+    for number, words in enumerate(((), ("--near", "90"), ("--no-cache",), ("--fps", "8"))):
+        code, said = run(film_path, "-o", f"{tmp_path}/{number}/", *words)
+        assert code == 0
+        made.append("depth: found before, and taken from" in said)
+    assert made == [False, True, False, False]
+    assert len(list((tmp_path / "cache" / "found").iterdir())) == 2
+    assert np.array_equal(media.read(tmp_path / "0").frames, media.read(tmp_path / "2").frames)
+
+
+def test_generate_takes_what_was_found(
+    micro_model: Path, film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ICLORA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ICLORA_CACHE_GB")
+    said = []
+    for number in range(2):
+        words = [
+            "generate",
+            "--model",
+            str(micro_model),
+            "-p",
+            f"{number}",
+            "--control",
+            f"depth={film_path}",
+        ]
+        done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / f"{number}.mp4")])
+        assert done.exit_code == 0, done.output
+        said.append("depth: found before" in done.stderr)
+    assert said == [False, True]
 
 
 def test_fetching_without_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iclora import media
-from iclora.clip import Audio, Clip
+from iclora import adherence, media
+from iclora.clip import Audio, Clip, Film
 from iclora.controls import CONTROLS, depth
 from iclora.errors import RequestError
 
@@ -65,3 +65,30 @@ def test_a_filmed_clip(filmed_clips: Path) -> None:
 def test_dials_are_checked_first(dials: dict, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         depth(Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=8.0), **dials)
+
+
+@pytest.mark.parametrize("stabilise", [0.0, 0.5])
+def test_a_film_gives_what_its_clip_gives(filmed_clips: Path, stabilise: float) -> None:
+    path = filmed_clips / "bikes.mp4"
+    film = media.resize(media.film(path, max_frames=17), 96, 160)
+    drawn = depth(film, stabilise=stabilise)
+    assert isinstance(drawn, Film) and (drawn.num_frames, drawn.fps) == (17, film.fps)
+    assert np.array_equal(drawn.read().frames, depth(film.read(), stabilise=stabilise).frames)
+    black = Film(frames=[np.zeros((8, 8, 3), np.uint8)], height=8, width=8, num_frames=1, fps=8.0)
+    assert depth(black) is black
+
+
+def test_stabilising_lowers_flicker_without_lag(filmed_clips: Path) -> None:
+    clip = media.read(filmed_clips / "carphone_pristine.mp4", max_frames=33)
+    before, after = depth(clip), depth(clip, stabilise=0.5)
+    flickers = [adherence.flicker(one, flow_of=clip) for one in (before, after)]
+    assert flickers[1] < 0.7 * flickers[0]
+    assert abs(adherence.lag_frames(before, after)) < 0.05
+    with pytest.raises(RequestError, match="The stabilising is 2"):
+        depth(clip, stabilise=2.0)
+
+
+def test_numbers_that_are_none_are_told() -> None:
+    clip = Clip(frames=np.ones((2, 8, 8, 3), np.uint8), fps=8.0)
+    with pytest.raises(RequestError, match="The depth found in frame 0 is not finite"):
+        depth(clip, estimator=lambda frames: (np.full((4, 4), np.nan, np.float32) for _ in frames))

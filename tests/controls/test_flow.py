@@ -1,5 +1,7 @@
 """controls.flow: where pixels were, and what is steadied where that is sure."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pytest
@@ -32,15 +34,49 @@ def test_a_cut_is_not_sure() -> None:
     assert sure.mean() < 0.3
 
 
-def test_half_of_a_flash_is_taken_back_and_nothing_without_motion_sure() -> None:
-    """At rest the flow is nil and sure: 200 after 100 is shown as 200 - 0.85 * 0.5 * 100."""
+def test_a_flash_is_shared_out_and_nothing_without_motion_sure() -> None:
+    """At rest the flow is sure: of each frame 0.85 * 0.5 comes from the other, in one of both ways."""
     still = [texture()] * 2
     drawn = [np.full((64, 80, 3), level, np.uint8) for level in (100, 200)]
     first, second = stabilised(still, drawn, 0.5)
-    assert (first == 100).all()
-    assert np.median(second) == round(200 - MAX_SHARE * 0.5 * 100)
+    away = 100 * MAX_SHARE * 0.5 / 2
+    assert np.median(first) == round(100 + away) and np.median(second) == round(200 - away)
     cut = list(stabilised([texture(), 255 - texture()], drawn, 1.0))[1]
     assert np.median(cut) == 200
+
+
+@pytest.mark.parametrize("amount", [0.5, 1.0])
+def test_blocks_do_not_show(amount: float) -> None:
+    """Plain numbers of another size, over several blocks: as the mean of both ways over the whole clip."""
+    share, count = MAX_SHARE * amount, 70
+    values = np.random.default_rng(1).normal(size=count).astype(np.float32)
+    drawn = [np.full((16, 20), value, np.float32) for value in values]
+    steady = np.array([np.median(one) for one in stabilised([texture()] * count, drawn, amount)])
+    past, future = values.copy(), values.copy()
+    for index in range(1, count):
+        past[index] += share * (past[index - 1] - past[index])
+        future[-1 - index] += share * (future[-index] - future[-1 - index])
+    assert np.abs(steady - (past + future) / 2).max() < 0.03
+    assert np.abs(steady[-5:] - (past + future)[-5:] / 2).max() < 1e-5
+
+
+def test_what_moves_is_not_dragged_and_lags_nowhere() -> None:
+    filmed = [texture(shift=shift) for shift in range(12)]
+    for before, after in zip(filmed, stabilised(filmed, filmed, 1.0), strict=True):
+        assert np.abs(before[:, 16:-16].astype(int) - after[:, 16:-16]).mean() < 6
+
+
+def test_frames_are_not_all_held() -> None:
+    """At 0.5 the first frame comes once five more than ten have been seen."""
+    seen = []
+
+    def filmed() -> Iterator[np.ndarray]:
+        for index in range(40):
+            seen.append(index)
+            yield texture()
+
+    first = next(iter(stabilised(filmed(), [np.zeros((8, 8), np.float32)] * 40, 0.5)))
+    assert first.shape == (8, 8) and len(seen) == 11
 
 
 def test_nothing_is_changed_at_zero() -> None:

@@ -1,13 +1,15 @@
 """controls.pose and controls.poses.finding: from a clip to skeletons, with a made-up estimator."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film
 from iclora.controls import CONTROLS, draw_poses, find_poses, pose
-from iclora.controls.poses import ESTIMATORS, Estimator, smooth_poses
+from iclora.controls.cache import Cache
+from iclora.controls.poses import ESTIMATORS, Estimator, finding, smooth_poses
 from iclora.errors import RequestError
 from tests.controls.poses.people import person
 
@@ -80,3 +82,26 @@ def test_options_out_of_range_are_named(options: dict, message: str) -> None:
         pose(clip_of(), **options)
     with pytest.raises(RequestError, match="Cannot keep 0 people"):
         find_poses(clip_of(), max_people=0)
+
+
+def test_a_film_gives_what_its_clip_gives() -> None:
+    clip = clip_of()
+    film = Film(frames=clip.frames, height=130, width=200, num_frames=4, fps=12.0)
+    people = [[person(2 * frame)] for frame in range(4)]
+    drawn = pose(film, estimator=sees(*people))
+    assert isinstance(drawn, Film)
+    assert np.array_equal(drawn.read().frames, pose(clip, estimator=sees(*people)).frames)
+
+
+def test_people_are_kept_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    cache = Cache(folder=tmp_path / "found", max_bytes=1e6, tell=told.append)
+    (tmp_path / "weights").write_bytes(b"1")
+    frames = [[person(frame), person(100)] for frame in range(4)]
+    monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": lambda: sees(*frames)})
+    monkeypatch.setattr(finding, "weights_of", lambda name: [tmp_path / "weights"])
+    first = find_poses(clip_of(), cache=cache)
+    monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": lambda: sees()})  # would see one frame too few
+    assert np.array_equal(find_poses(clip_of(), cache=cache).points, first.points)
+    assert find_poses(clip_of(), cache=cache, max_people=1).num_people == 1  # chosen after
+    assert len(told) == 2 and "poses: found before" in told[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film
 from iclora.controls import CONTROLS, draw_tracks, follow_video, tracks
 from iclora.errors import RequestError
 from tests.micro import moving_square
@@ -37,3 +37,12 @@ def test_nothing_to_follow_is_black() -> None:
 def test_numbers_out_of_range_are_named() -> None:
     with pytest.raises(RequestError, match="Cannot take 0 tracks"):
         tracks(moving_square(), num_tracks=0)
+
+
+def test_a_film_gives_what_its_clip_gives() -> None:
+    clip = moving_square(height=192, width=256, num_frames=20)
+    film = Film(frames=clip.frames, height=192, width=256, num_frames=20, fps=clip.fps)
+    drawn = tracks(film, num_tracks=3)
+    assert isinstance(drawn, Film) and np.array_equal(drawn.read().frames, tracks(clip, num_tracks=3).frames)
+    flat = Film(frames=[np.full((16, 16, 3), 90, np.uint8)] * 3, height=16, width=16, num_frames=3, fps=8.0)
+    assert not tracks(flat).read().frames.any()

@@ -71,3 +71,24 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     Image.fromarray(ramp()).save(tmp_path / "sizes" / "2.png")
     with pytest.raises(MediaError, match=r"several kinds \(\.exr, \.png\)"):
         media.read_values(tmp_path / "sizes")
+
+
+def test_values_are_read_as_they_are_needed(tmp_path: Path) -> None:
+    for number in range(3):
+        write_exr(tmp_path / f"{number}.exr", {"Z": np.full((2, 3), number, np.float32)})
+    values = media.film_values(tmp_path, fps=6.0)
+    (tmp_path / "2.exr").write_bytes(b"broken since")
+    assert (values.num_frames, values.fps) == (3, 6.0)
+    for _ in range(2):
+        frames = iter(values.frames)
+        assert [next(frames)[0, 0], next(frames)[0, 0]] == [0, 1]
+        with pytest.raises(MediaError, match=r"2\.exr"):
+            next(frames)
+
+
+def test_a_grey_video_is_a_film_of_values(tmp_path: Path) -> None:
+    frames = np.stack([np.full((32, 32, 3), level, np.uint8) for level in (0, 128, 255)])
+    path = media.save(Clip(frames=frames, fps=8.0), tmp_path / "a.mp4")
+    values = media.film_values(path, max_frames=2)
+    assert values.num_frames == 2
+    assert np.array_equal(np.stack(list(values.frames)), media.read_values(path)[0][:2])

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from iclora.errors import RequestError
 from iclora.pipeline import load
-from iclora.pipeline.placing import at_work, check_device, decoded_in_tiles
+from iclora.pipeline.placing import at_work, decoded_in_tiles
 from toyworld.architecture import MICRO, build_vae
 
 
@@ -39,12 +38,6 @@ def test_who_lives_there_does_not_travel() -> None:
     with at_work(None, one):
         pass
     assert one.seen == []
-
-
-def test_a_device_that_is_not_there() -> None:
-    check_device("cpu")
-    with pytest.raises(RequestError, match="There is no device 'nowhere' here"):
-        check_device("nowhere")
 
 
 @torch.no_grad()

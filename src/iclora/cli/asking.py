@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from iclora import controls, media
 from iclora.cli import words
 from iclora.cli.options import PlanWords
+from iclora.cli.present import say
 from iclora.cli.words import ReferenceWords
 from iclora.clip import Clip
 from iclora.controls.point_tracks import (
@@ -148,7 +149,9 @@ def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -
                 fit(retime(clip, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
             )
         elif one.control is not None:
-            clip = extract_control(one.control, clip, plan, **planned.dials)
+            # What takes long to find is kept, for the next try with another prompt.
+            kept = {"cache": controls.user_cache(say)} if one.control in controls.CACHED else {}
+            clip = extract_control(one.control, clip, plan, **planned.dials, **kept)
         mask = one.said.mask or said.attention_mask
         reference = Reference(
             clip=clip,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from iclora import adherence, controls, media
 from iclora.cli import words
 from iclora.cli.present import bars, check_outputs, say, steps_of, write_sidecar
-from iclora.clip import Film, Footage
+from iclora.clip import Clip, Film, Footage
 
 app = typer.Typer(
     help="Extract a control clip.\n\nExample: iclora control canny in.mp4 -o edges.mp4", no_args_is_help=True
@@ -45,12 +46,18 @@ class ControlWords:
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
 
 
-_Stabilise = Annotated[
+Stabilise = Annotated[
     float,
     typer.Option(
         "--stabilise",
         "--stabilize",
         help="How much less it flickers, 0..1; 0.5 suits most. Measured and said.",
+    ),
+]
+Cached = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache", help="Keep what is found, and take what was found before. ICLORA_CACHE_GB."
     ),
 ]
 
@@ -69,7 +76,7 @@ class CannyWords(ControlWords):
     ] = None
     thickness: Annotated[int, typer.Option(help="Line width in pixels, whatever the size.")] = 1
     min_length: Annotated[int, typer.Option(help="Leave out lines of fewer pixels.")] = 0
-    stabilise: _Stabilise = 0.0
+    stabilise: Stabilise = 0.0
     backend: Annotated[str, typer.Option(help="opencv, or scikit-image where it is installed.")] = "opencv"
 
 
@@ -78,7 +85,7 @@ class SoftEdgesWords(ControlWords):
     """The words of `iclora control soft-edges`."""
 
     blur: Annotated[float, typer.Option(help="Blur before the gradient, in pixels.")] = 2.0
-    stabilise: _Stabilise = 0.0
+    stabilise: Stabilise = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +93,7 @@ class LineArtWords(ControlWords):
     """The words of `iclora control line-art`."""
 
     width: Annotated[float, typer.Option(help="Width of the strokes in pixels.")] = 1.5
-    stabilise: _Stabilise = 0.0
+    stabilise: Stabilise = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +102,7 @@ class NormalsWords(ControlWords):
 
     relief: Annotated[float, typer.Option(help="From black to white it is so many times its height.")] = 1.0
     blur: Annotated[float, typer.Option(help="Blur before the gradient, in pixels.")] = 1.0
-    stabilise: _Stabilise = 0.0
+    stabilise: Stabilise = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -223,28 +230,56 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
     shape = {"width": drawn.width, "height": drawn.height, "num_frames": drawn.num_frames, "fps": drawn.fps}
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     write_sidecar(output, {"command": f"control {kind}", "asked": asked, "result": shape | steadiness})
-    text = f"{output}: {drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} per second"
-    if steadiness:
-        before, after, lag = steadiness.values()
-        text += f"; flicker {before:.2f}% to {after:.2f}%, lag {lag:.2f} frames"
-    say(text)
+    size_said = f"{drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} per second"
+    say(f"{output}: {size_said}{said_of(steadiness)}")
 
 
 def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float]:
     """Flicker without and with stabilising, and the lag of the second, on the first frames made small."""
-    start = dataclasses.replace(film, num_frames=min(MEASURED_FRAMES, film.num_frames))
-    scale = min(1.0, MEASURED_SIDE / max(film.height, film.width))
-    start_clip = media.resize(
-        start, max(1, round(film.height * scale)), max(1, round(film.width * scale))
-    ).read()
+    start_clip = measured_part(film)
     before = controls.CONTROLS[kind](start_clip, **dials | {"stabilise": 0.0})
     after = controls.CONTROLS[kind](start_clip, **dials)
     measure = adherence.line_flicker if kind == "canny" else adherence.flicker
+    return figures_of(start_clip, before, after, measure)
+
+
+def measured_part(film: Film) -> Clip:
+    """The first frames of a film, made small, that flicker and lag are measured on."""
+    start = dataclasses.replace(film, num_frames=min(MEASURED_FRAMES, film.num_frames))
+    scale = min(1.0, MEASURED_SIDE / max(film.height, film.width))
+    height, width = (max(1, round(side * scale)) for side in (film.height, film.width))
+    return media.resize(start, height, width).read()
+
+
+def figures_of(
+    filmed: Clip, before: Clip, after: Clip, measure: Callable[..., float] = adherence.flicker
+) -> dict[str, float]:
+    """Flicker of a control without and with stabilising, and the lag of the second."""
     return {
-        "flicker_before": round(measure(before, flow_of=start_clip), 4),
-        "flicker_after": round(measure(after, flow_of=start_clip), 4),
+        "flicker_before": round(measure(before, flow_of=filmed), 4),
+        "flicker_after": round(measure(after, flow_of=filmed), 4),
         "lag_frames": round(adherence.lag_frames(before, after), 4),
     }
+
+
+def said_of(steadiness: dict[str, float]) -> str:
+    """Those figures in words, to be added to a line; nothing where there are none."""
+    if not steadiness:
+        return ""
+    before, after, lag = steadiness.values()
+    return f"; flicker {before:.2f}% to {after:.2f}%, lag {round(lag, 2) + 0.0:.2f} frames"  # never -0
+
+
+def cache_of(wanted: bool) -> controls.Cache | None:
+    """The user's cache, which says on the way what it does; None where it is not wanted."""
+    return controls.user_cache(say) if wanted else None
+
+
+def save_sheet(film: Film, sheet: Path | None, label: str, *, overwrite: bool) -> None:
+    """Write a contact sheet of a film where one is asked for."""
+    if sheet is not None:
+        picture = media.contact_sheet([film], labels=[label], num_columns=5, height=160)
+        media.save_image(picture, sheet, overwrite=overwrite)
 
 
 def shaped(clip: Footage, size: tuple[int, int] | None, num_frames: int | None) -> Footage:

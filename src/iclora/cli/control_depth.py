@@ -10,7 +10,16 @@ import typer
 
 from iclora import media
 from iclora.cli import words
-from iclora.cli.control import shaped
+from iclora.cli.control import (
+    Cached,
+    Stabilise,
+    cache_of,
+    figures_of,
+    measured_part,
+    said_of,
+    save_sheet,
+    shaped,
+)
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -22,9 +31,10 @@ from iclora.cli.present import (
     steps_of,
     write_sidecar,
 )
-from iclora.clip import Clip
+from iclora.clip import Film
 from iclora.controls import depths
-from iclora.controls.depths import Depths
+from iclora.controls.depths import DepthFilm
+from iclora.controls.flow import check_stabilise
 from iclora.errors import AdapterError, RequestError
 
 
@@ -74,7 +84,9 @@ class DepthWords:
         depths.NEAR
     )
     far: Annotated[float, typer.Option(help="Percentile drawn as farthest.")] = depths.FAR
-    device: Annotated[str, typer.Option(help="Where a fetched estimator runs: cpu, cuda, ...")] = "cpu"
+    stabilise: Stabilise = 0.0
+    device: Annotated[str, typer.Option(help="Where the estimator runs: cpu, cuda, cuda:1, mps.")] = "cpu"
+    cache: Cached = True
     sheet: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
     ] = None
@@ -90,20 +102,17 @@ def depth(said: DepthWords) -> None:
     output = _check(said)
     convention = _convention(said)
     with bars() as report:
-        found, drawn = (
-            _rendered(said, convention, report) if said.render else _guessed(said, convention, report)
-        )
-        if said.sheet is not None:
-            label = [f"depth of {said.source.name}"]
-            sheet = media.contact_sheet([drawn], labels=label, num_columns=5, height=160)
-            media.save_image(sheet, said.sheet, overwrite=said.overwrite)
-        media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
-    result = _figures(said, found, drawn, convention)
+        make = _rendered if said.render else _guessed
+        drawn, between, steadiness = make(said, convention, report)
+        save_sheet(drawn, said.sheet, f"depth of {said.source.name}", overwrite=said.overwrite)
+        media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+    result: dict[str, Any] = {"width": drawn.width, "height": drawn.height, "num_frames": drawn.num_frames}
+    result |= {"fps": drawn.fps, "convention": convention, "farthest": between[0], "nearest": between[1]}
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
-    write_sidecar(output, {"command": "control depth", "asked": asked, "result": result})
+    write_sidecar(output, {"command": "control depth", "asked": asked, "result": result | steadiness})
     say(
         f"{output}: {convention}, {drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} "
-        f"per second; nearness {result['farthest']:.4g} to {result['nearest']:.4g} of the whole clip"
+        f"per second; nearness {between[0]:.4g} to {between[1]:.4g} of the whole clip{said_of(steadiness)}"
     )
 
 
@@ -117,8 +126,13 @@ def _check(said: DepthWords) -> Path:
     onnx = said.estimator.lower().endswith(".onnx")
     if said.values is not None and not said.render and not onnx:
         raise RequestError("--values is about a render or an .onnx file; add --render, or leave it out.")
+    check_stabilise(said.stabilise)
+    if said.stabilise and said.render:
+        raise RequestError(
+            "--stabilise is about a filmed clip, and --render takes depth as it is; leave one out."
+        )
     if not said.render:
-        depths.check_estimator(said.estimator)
+        depths.check_estimator(said.estimator, device=said.device)
     taken = (said.source, output, sidecar_path(output))
     check_beside([("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
     return output
@@ -138,51 +152,53 @@ def _convention(said: DepthWords) -> str:
     return convention
 
 
-def _guessed(said: DepthWords, convention: str, report: Report) -> tuple[Depths, Clip]:
-    """Depth of a filmed clip, as guessed and as drawn."""
+Made = tuple[Film, tuple[float, float], dict[str, float]]
+"""What is drawn; the nearness that is black and that is white; flicker and lag, if steadied."""
+
+
+def _guessed(said: DepthWords, convention: str, report: Report) -> Made:
+    """Depth of a filmed clip."""
     size = None if said.size is None else words.parse_size(said.size)
-    clip = media.read(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading"))
-    clip = shaped(clip, size, said.frames)
+    film = media.film(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking"))
+    film = shaped(film, size, said.frames)
     if said.estimator in depths.RELEASES:
         say(f"{said.estimator}: licence {depths.RELEASES[said.estimator].licence}")
-    estimator = depths.named(said.estimator, distances=said.values == "distance", device=said.device)
-    found = depths.find_depths(clip, estimator=estimator, progress=steps_of(report, "depth"))
-    drawn = depths.draw_depths(
-        found,
-        size=(clip.height, clip.width),
-        convention=convention,
-        near=said.near,
-        far=said.far,
-        progress=steps_of(report, "drawing"),
+    found = depths.film_found(
+        film,
+        estimator=said.estimator,
+        distances=said.values == "distance",
+        device=said.device,
+        cache=cache_of(said.cache),
+        progress=steps_of(report, "depth"),
     )
-    return found, dataclasses.replace(drawn, audio=clip.audio)
+    between = depths.depth_range(found, near=said.near, far=said.far)
+    steady = depths.steadied_depths(found, film, said.stabilise)
+    drawn = depths.film_drawn(steady, between=between, size=(film.height, film.width), convention=convention)
+    return drawn, between, _steadiness(said, film, found, between) if said.stabilise else {}
 
 
-def _rendered(said: DepthWords, convention: str, report: Report) -> tuple[Depths, Clip]:
-    """A render, as it is and as drawn."""
-    size = None if said.size is None else words.parse_size(said.size)
-    found = depths.read_depths(
+def _steadiness(
+    said: DepthWords, film: Film, found: DepthFilm, between: tuple[float, float]
+) -> dict[str, float]:
+    """Flicker without and with stabilising, and the lag of the second, on the first frames made small."""
+    start = measured_part(film)
+    raw = found.start(start.num_frames)
+    before, after = (
+        depths.film_drawn(one, between=between, size=(start.height, start.width)).read()
+        for one in (raw, depths.steadied_depths(raw, start, said.stabilise))
+    )
+    return figures_of(start, before, after)
+
+
+def _rendered(said: DepthWords, convention: str, report: Report) -> Made:
+    """A render, as it is."""
+    found = depths.film_render(
         said.source,
         values=said.values,
         fps=said.fps,
         max_frames=said.frames,
         progress=steps_of(report, "reading"),
     )
-    drawn = depths.draw_depths(
-        found, convention=convention, near=said.near, far=said.far, progress=steps_of(report, "drawing")
-    )
-    return found, shaped(drawn, size, said.frames)
-
-
-def _figures(said: DepthWords, found: Depths, drawn: Clip, convention: str) -> dict[str, Any]:
-    """What was drawn, and what black and white stand for."""
-    farthest, nearest = depths.depth_range(found, near=said.near, far=said.far)
-    return {
-        "width": drawn.width,
-        "height": drawn.height,
-        "num_frames": drawn.num_frames,
-        "fps": drawn.fps,
-        "convention": convention,
-        "farthest": farthest,
-        "nearest": nearest,
-    }
+    between = depths.depth_range(found, near=said.near, far=said.far)
+    drawn = depths.film_drawn(found, between=between, convention=convention)
+    return shaped(drawn, None if said.size is None else words.parse_size(said.size), said.frames), between, {}

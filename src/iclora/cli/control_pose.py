@@ -10,7 +10,7 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import shaped
+from iclora.cli.control import Cached, cache_of, save_sheet, shaped
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -22,7 +22,7 @@ from iclora.cli.present import (
     steps_of,
     write_sidecar,
 )
-from iclora.clip import Audio, Clip
+from iclora.clip import Film
 from iclora.controls import poses
 from iclora.controls.poses import Poses
 
@@ -79,6 +79,7 @@ class PoseWords:
     ] = None
     scale: Annotated[float, typer.Option(help="Draw everybody so many times larger.")] = 1.0
     move: Annotated[str, typer.Option(metavar="X,Y", help="And so many pixels to the right, down.")] = "0,0"
+    cache: Cached = True
     sheet: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
     ] = None
@@ -92,7 +93,6 @@ class Keypoints:
     found: Poses
     steady: Poses
     placed: Poses
-    sound: Audio | None
 
 
 @words.words_of(PoseWords)
@@ -129,11 +129,11 @@ def _check_words(said: PoseWords) -> Path:
     return output
 
 
-def _filmed(said: PoseWords, report: Report) -> Clip:
-    """The clip at the size and clock of the result."""
+def _filmed(said: PoseWords, report: Report) -> Film:
+    """The film at the size and clock of the result."""
     size = None if said.size is None else words.parse_size(said.size)
-    clip = media.read(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading"))
-    return shaped(clip, size, said.frames)
+    film = media.film(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking"))
+    return shaped(film, size, said.frames)
 
 
 def _given(said: PoseWords) -> Poses:
@@ -154,40 +154,38 @@ def _keypoints(said: PoseWords, report: Report) -> Keypoints:
         size = {"height": source.height, "width": source.width}
         other = controls.read_keypoints(said.body, **size, fps=source.fps)
     if isinstance(source, Poses):
-        found, amount, sound = source, said.smooth or 0.0, None
+        found, amount = source, said.smooth or 0.0
     else:
         found = controls.find_poses(
-            source, estimator=said.estimator, max_people=said.people, progress=steps_of(report, "people")
+            source,
+            estimator=said.estimator,
+            max_people=said.people,
+            cache=cache_of(said.cache),
+            progress=steps_of(report, "people"),
         )
-        amount, sound = poses.SMOOTH if said.smooth is None else said.smooth, source.audio
+        amount = poses.SMOOTH if said.smooth is None else said.smooth
     placed = steady = poses.smooth_poses(found, amount)
     if other is not None:
         placed = poses.with_body(placed, other)
     placed = poses.place(placed, scale=said.scale, move=words.parse_offset(said.move, "--move"))
     poses.check_somebody(placed, min_score=said.min_score)
-    return Keypoints(found=found, steady=steady, placed=placed, sound=sound)
+    return Keypoints(found=found, steady=steady, placed=placed)
 
 
 def _write(points: Keypoints, said: PoseWords, report: Report) -> None:
     """Write the skeletons, and keypoints and sheet where they are asked for."""
-    drawn = controls.draw_poses(
+    drawn = poses.film_poses(
         points.placed,
         stick_width=said.stick_width,
         min_score=said.min_score,
         hands=said.hands,
         face=said.face,
-        progress=steps_of(report, "drawing"),
     )
     if said.keypoints is not None:
         whole = said.min_score if said.whole_scores else None
         controls.write_keypoints(points.placed, said.keypoints, whole_scores=whole, overwrite=said.overwrite)
-    if said.sheet is not None:
-        sheet = media.contact_sheet(
-            [drawn], labels=[f"pose of {said.source.name}"], num_columns=5, height=160
-        )
-        media.save_image(sheet, said.sheet, overwrite=said.overwrite)
-    drawn = dataclasses.replace(drawn, audio=points.sound)
-    media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
+    save_sheet(drawn, said.sheet, f"pose of {said.source.name}", overwrite=said.overwrite)
+    media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
 
 
 def _figures(points: Keypoints, min_score: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import shaped
+from iclora.cli.control import Cached, cache_of, save_sheet, shaped
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -25,6 +25,7 @@ from iclora.cli.present import (
 from iclora.controls.point_tracks import (
     DEFAULT_TRACKS,
     TRACK_SUFFIXES,
+    film_tracks,
     fit_tracks,
     moving_most,
     retime_tracks,
@@ -70,6 +71,7 @@ class TracksWords:
         Path | None,
         typer.Option("--editor-json", metavar="FILE", help="And as the .json of the ComfyUI editor."),
     ] = None
+    cache: Cached = True
     sheet: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
     ] = None
@@ -89,12 +91,10 @@ def tracks(said: TracksWords) -> None:
         from_file = said.source.suffix.lower() in TRACK_SUFFIXES
         taken = _from_file(said) if from_file else _from_video(said, report)
         _save_tracks(taken, said)
-        trails = shaped(controls.draw_tracks(taken, progress=steps_of(report, "drawing")), None, said.frames)
-        if said.sheet is not None:
-            label = f"{taken.num_tracks} tracks of {said.source.name}"
-            sheet = media.contact_sheet([trails], labels=[label], num_columns=5, height=160)
-            media.save_image(sheet, said.sheet, overwrite=said.overwrite)
-        media.save(trails, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
+        trails = shaped(film_tracks(taken), None, said.frames)
+        label = f"{taken.num_tracks} tracks of {said.source.name}"
+        save_sheet(trails, said.sheet, label, overwrite=said.overwrite)
+        media.save(trails, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     result = {
         "width": trails.width,
@@ -155,9 +155,10 @@ def _from_video(said: TracksWords, report: Report) -> controls.Tracks:
         if value:
             raise RequestError(f"{name} is about files of tracks, and {said.source} is read as a video.")
     size = None if said.size is None else words.parse_size(said.size)
-    clip = media.read(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "reading"))
+    film = media.film(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking"))
     return controls.follow_video(
-        shaped(clip, size, None),
+        shaped(film, size, None),
         num_tracks=DEFAULT_TRACKS if said.count is None else said.count,
+        cache=cache_of(said.cache),
         progress=steps_of(report, "following"),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from iclora.clip import Clip
+from iclora.controls.cache import Cache, user_cache
 from iclora.controls.canny import canny
 from iclora.controls.depth import depth
 from iclora.controls.depths import Depths, draw_depths, find_depths, read_depths
@@ -42,8 +43,13 @@ CONTROLS: Mapping[str, Callable[..., Clip]] = MappingProxyType(
     }
 )
 
+CACHED = ("depth", "pose", "tracks")
+"""Controls that take a `cache`, as what they find takes long."""
+
 __all__ = [
+    "CACHED",
     "CONTROLS",
+    "Cache",
     "Depths",
     "Poses",
     "Tracks",
@@ -75,5 +81,6 @@ __all__ = [
     "steadied",
     "thin",
     "tracks",
+    "user_cache",
     "write_keypoints",
 ]

@@ -8,29 +8,42 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from iclora.clip import Clip
+from iclora.clip import Film, Footage
+from iclora.controls.cache import Cache
 from iclora.controls.depths.conventions import NEAR_WHITE
-from iclora.controls.depths.drawing import FAR, NEAR, check_drawing, draw_depths
-from iclora.controls.depths.finding import DepthEstimator, check_estimator, find_depths
+from iclora.controls.depths.drawing import (
+    FAR,
+    NEAR,
+    check_drawing,
+    depth_range,
+    film_drawn,
+    steadied_depths,
+)
+from iclora.controls.depths.finding import DepthEstimator, check_estimator, film_found
+from iclora.controls.flow import check_stabilise
 
 
 def depth(
-    clip: Clip,
+    clip: Footage,
     *,
     estimator: str | DepthEstimator = "tiny",
     convention: str = NEAR_WHITE,
     near: int | float = NEAR,
     far: int | float = FAR,
+    stabilise: float = 0.0,
+    cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Clip:
+) -> Footage:
     """Draw how near everything is.
 
     Args:
-        clip: The filmed clip, RGB 0..255. One that is all black stays black.
+        clip: The filmed clip or film, RGB 0..255. One that is all black stays black.
         estimator: A name in `DEPTH_ESTIMATORS`, the path of an `.onnx` file, or an estimator.
         convention: `near-white` (grey), `near-black` (grey) or `inferno` (colours, near is pale yellow).
         near: Percentile of all pixels of the clip that is drawn as nearest, 0..100.
         far: Percentile that is drawn as farthest, below `near`.
+        stabilise: How much of each frame comes from those around it, along the motion, 0 (none) .. 1.
+        cache: Where the depth of a named estimator is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
 
     Returns:
@@ -40,11 +53,15 @@ def depth(
         RequestError: If a dial is out of its range, or there is no such estimator.
         MissingDependencyError: If the estimator's package is not installed.
         ModelError: If its weights cannot be fetched or read.
+        OutputError: If there is no room for what is found.
     """
     check_drawing(convention=convention, near=near, far=far)
+    check_stabilise(stabilise)
     check_estimator(estimator)
-    if not clip.frames.any():
+    if not any(frame.any() for frame in clip.frames):
         return clip
-    depths = find_depths(clip, estimator=estimator, progress=progress)
-    drawn = draw_depths(depths, size=(clip.height, clip.width), convention=convention, near=near, far=far)
-    return dataclasses.replace(drawn, audio=clip.audio)
+    found = film_found(clip, estimator=estimator, cache=cache, progress=progress)
+    between = depth_range(found, near=near, far=far)
+    steady = steadied_depths(found, clip, stabilise)
+    drawn = film_drawn(steady, between=between, size=(clip.height, clip.width), convention=convention)
+    return drawn if isinstance(clip, Film) else dataclasses.replace(drawn.read(), audio=clip.audio)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from iclora.clip import Clip
-from iclora.controls.point_tracks import DEFAULT_TRACKS, draw_tracks, find_tracks
+from iclora.clip import Film, Footage, redraw
+from iclora.controls.cache import Cache
+from iclora.controls.point_tracks import DEFAULT_TRACKS, film_tracks, find_tracks
 
 
 def tracks(
-    clip: Clip,
+    clip: Footage,
     *,
     num_tracks: int = DEFAULT_TRACKS,
+    cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Clip:
+) -> Footage:
     """Take tracks from a clip and draw them.
 
     Args:
-        clip: The filmed clip, RGB 0..255.
+        clip: The filmed clip or film, RGB 0..255.
         num_tracks: How many tracks to draw at most, >= 1: those that move most and last longest.
+        cache: Where the tracks are kept, and taken from if they were found before.
         progress: Called with (frames followed, frames in all).
 
     Returns:
@@ -29,8 +32,16 @@ def tracks(
         official node draws no tracks.
 
     Raises:
-        RequestError: If `num_tracks` is below 1, or the clip is longer than 16 times its short side.
+        RequestError: If `num_tracks` is below 1, or the clip is too long, or longer than 16 times its short
+            side.
     """
-    found = find_tracks(clip, num_tracks=num_tracks, progress=progress)
-    trails = np.zeros_like(clip.frames) if found is None else draw_tracks(found).frames
-    return dataclasses.replace(clip, frames=trails)
+    found = find_tracks(clip, num_tracks=num_tracks, cache=cache, progress=progress)
+    if found is None:
+        return redraw(clip, _black)
+    trails = film_tracks(found)
+    return trails if isinstance(clip, Film) else dataclasses.replace(clip, frames=trails.read().frames)
+
+
+def _black(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for frame in frames:
+        yield np.zeros_like(frame)

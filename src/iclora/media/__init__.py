@@ -16,13 +16,15 @@ from iclora.media.reading import film, read
 from iclora.media.shaping import resize
 from iclora.media.sheets import contact_sheet, side_by_side
 from iclora.media.timing import resample
-from iclora.media.value_reader import read_values
+from iclora.media.value_reader import Values, film_values, read_values
 from iclora.media.writing import check_output, save, save_image
 
 __all__ = [
+    "Values",
     "check_output",
     "contact_sheet",
     "film",
+    "film_values",
     "read",
     "read_values",
     "resample",

@@ -164,6 +164,7 @@ def _sequence(
         width=width,
         num_frames=len(files),
         fps=float(fps or SEQUENCE_FPS),
+        origin=tuple(files),
     )
 
 

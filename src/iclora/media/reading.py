@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from iclora.clip import Clip, Film, Frames
@@ -86,7 +87,8 @@ def film(
     if sequence is not None:
         return sequence
     if path.suffix.lower() not in PICTURE_SUFFIXES:
-        return film_video(path, fps=fps, max_frames=max_frames, progress=report)
+        film = film_video(path, fps=fps, max_frames=max_frames, progress=report)
+        return replace(film, origin=(path, f"{max_frames} frames at {fps}"))
     clip = read_pictures(path, fps=fps, max_frames=max_frames, progress=report)
     return Film(
         frames=Frames(lambda: iter(clip.frames)),
@@ -94,6 +96,7 @@ def film(
         width=clip.width,
         num_frames=clip.num_frames,
         fps=clip.fps,
+        origin=(path, f"{max_frames} frames at {fps}"),
     )
 
 

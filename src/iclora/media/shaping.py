@@ -44,7 +44,8 @@ def resize(clip: Footage, height: int, width: int, *, fit: Fit = "cover") -> Foo
         frame = _crop_to_aspect(frame, height, width) if fit == "cover" else frame
         return scale_picture(np.ascontiguousarray(frame), height, width)
 
-    return redraw(clip, lambda frames: map(fitted, frames), size=(height, width))
+    step = f"{fit} {width}x{height}"
+    return redraw(clip, lambda frames: map(fitted, frames), size=(height, width), step=step)
 
 
 def scale_picture(picture: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> UInt8[np.ndarray, "y x 3"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -36,10 +37,9 @@ def resample(clip: Footage, *, fps: float, num_frames: int) -> Footage:
         raise RequestError(f"Cannot make a clip of {num_frames} frames; ask for 1 or more.")
     indices = nearest_frames(clip.num_frames, clip.fps, fps=fps, num_frames=num_frames)
     if isinstance(clip, Film):
-        frames = clip.frames
-        return replace(
-            clip, frames=Frames(lambda: pick(frames, indices)), num_frames=num_frames, fps=float(fps)
-        )
+        frames = Frames(partial(pick, clip.frames, indices))
+        origin = (*clip.origin, f"{num_frames} frames at {fps}") if clip.origin else ()
+        return replace(clip, frames=frames, num_frames=num_frames, fps=float(fps), origin=origin)
     audio = None if clip.audio is None else trim_audio(clip.audio, num_frames / fps)
     return replace(clip, frames=clip.frames[indices], fps=float(fps), audio=audio)
 

@@ -3,22 +3,85 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from iclora.clip import Clip
+from iclora.clip import Film, Frames
 from iclora.errors import MediaError
 from iclora.media.exr_reader import read_exr
 from iclora.media.picture_reader import PICTURE_SUFFIXES, SEQUENCE_FPS, natural_order
-from iclora.media.reading import read
+from iclora.media.reading import film
 
 MAX_COLOUR = 12.0
 """By how many of 255 levels the channels of a grey video may differ, on average."""
 _EXACT_SUFFIXES = frozenset({".exr", ".png", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """Numbers that are gone through, as often as need be, without being held in memory.
+
+    Attributes:
+        frames: The numbers as they are stored, which may be infinite or none at all; going through them
+            raises a MediaError where a file is damaged, of another size, or coloured.
+        num_frames: How many there are, at least 1.
+        fps: Frames per second.
+    """
+
+    frames: Iterable[Float32[np.ndarray, "h w"]]
+    num_frames: int
+    fps: float
+
+
+def film_values(
+    path: str | Path,
+    *,
+    fps: float | None = None,
+    max_frames: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Values:
+    """Open a grey picture, sequence or video for its numbers.
+
+    Args:
+        path: An `.exr`, `.png` or `.tif` of up to 16 bits or of floats, a folder of them in the order of the
+            numbers in their names, or a grey video.
+        fps: As for `read`.
+        max_frames: As for `read`.
+        progress: Called with the frames read so far and the total, whenever they are read.
+
+    Returns:
+        The numbers, read as they are needed.
+
+    Raises:
+        MediaError: If a file is missing, or a video cannot be read.
+        RequestError: As for `read`.
+    """
+    path = Path(path)
+    files = _files(path)[:max_frames]
+    if not files:
+        shown = film(path, fps=fps, max_frames=max_frames, progress=progress)
+        greys = Frames(lambda: _greys(shown, path))
+        return Values(frames=greys, num_frames=shown.num_frames, fps=shown.fps)
+
+    def read_each() -> Iterator[Float32[np.ndarray, "h w"]]:
+        size: tuple[int, ...] = ()
+        for index, file in enumerate(files):
+            values = _read_one(file)
+            size = size or values.shape
+            if values.shape != size:
+                raise MediaError(
+                    f"{file} is of another size than {files[0].name}; a sequence needs one size."
+                )
+            if progress is not None:
+                progress(index + 1, len(files))
+            yield values
+
+    return Values(frames=Frames(read_each), num_frames=len(files), fps=fps or SEQUENCE_FPS)
 
 
 def read_values(
@@ -31,8 +94,7 @@ def read_values(
     """Read the numbers of a grey picture, sequence or video.
 
     Args:
-        path: An `.exr`, `.png` or `.tif` of up to 16 bits or of floats, a folder of them in the order of the
-            numbers in their names, or a grey video.
+        path: As for `film_values`.
         fps: As for `read`.
         max_frames: As for `read`.
         progress: As for `read`.
@@ -44,20 +106,8 @@ def read_values(
         MediaError: If a file is missing or damaged, the sizes differ, or the pictures are coloured.
         RequestError: As for `read`.
     """
-    path = Path(path)
-    files = _files(path)
-    if not files:
-        clip = read(path, fps=fps, max_frames=max_frames, progress=progress)
-        return _grey(clip, path), clip.fps
-    files = files[:max_frames]
-    values: list[Float32[np.ndarray, "h w"]] = []
-    for file in files:
-        values.append(_read_one(file))
-        if values[-1].shape != values[0].shape:
-            raise MediaError(f"{file} is of another size than {files[0].name}; a sequence needs one size.")
-        if progress is not None:
-            progress(len(values), len(files))
-    return np.stack(values), fps or SEQUENCE_FPS
+    values = film_values(path, fps=fps, max_frames=max_frames, progress=progress)
+    return np.stack(list(values.frames)), values.fps
 
 
 def _files(path: Path) -> list[Path]:
@@ -98,10 +148,11 @@ def _read_one(path: Path) -> Float32[np.ndarray, "h w"]:
     return np.asarray(picture, np.float32)
 
 
-def _grey(clip: Clip, path: Path) -> Float32[np.ndarray, "f h w"]:
-    middle = clip.frames[clip.num_frames // 2].astype(np.int16)
-    _check_grey(float(np.ptp(middle, axis=2).mean()), MAX_COLOUR, path)
-    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in clip.frames])
+def _greys(shown: Film, path: Path) -> Iterator[Float32[np.ndarray, "h w"]]:
+    for index, frame in enumerate(shown.frames):
+        if index == shown.num_frames // 2:
+            _check_grey(float(np.ptp(frame.astype(np.int16), axis=2).mean()), MAX_COLOUR, path)
+        yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
 def _check_grey(difference: float, limit: float, path: Path) -> None:

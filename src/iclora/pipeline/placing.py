@@ -8,28 +8,8 @@ from typing import Any
 
 import torch
 
-from iclora.errors import RequestError
-
 # Frames of a tile that is decoded at once, and from one tile to the next; all tiles are blended.
 _TILE_FRAMES, _TILE_STRIDE = 80, 56
-
-
-def check_device(device: str) -> None:
-    """Try a device before anything is loaded onto it.
-
-    Args:
-        device: A device in PyTorch's words.
-
-    Raises:
-        RequestError: There is no such device.
-    """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise RequestError(
-            f"There is no device '{device}' here ({reason}). Use cpu, or cuda on a GPU."
-        ) from None
 
 
 @contextmanager

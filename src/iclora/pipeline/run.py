@@ -14,11 +14,12 @@ from torch import Tensor
 from iclora import adapters as adapter_files
 from iclora import checkpoints, geometry, media, sampling
 from iclora.clip import Clip
+from iclora.controls.devices import check_device
 from iclora.errors import RequestError
 from iclora.findings import Shown, look_closer
 from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
 from iclora.pipeline.fitting import fit_reference, shrink_reference
-from iclora.pipeline.placing import at_work, check_device, decoded_in_tiles
+from iclora.pipeline.placing import at_work, decoded_in_tiles
 from iclora.pipeline.sound import audio_target, decode_sound
 from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import (

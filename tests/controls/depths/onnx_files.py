@@ -1,4 +1,4 @@
-"""A depth network in an ONNX file, written by hand: the mean of the channels."""
+"""Depth networks in ONNX files, written by hand: the mean of the channels, or that scaled over a window."""
 
 from pathlib import Path
 
@@ -27,13 +27,44 @@ def _picture(name: str, shape: tuple[int | str, ...]) -> bytes:
     return _field(1, name) + _field(2, _field(1, _field(1, FLOAT) + _field(2, sizes)))
 
 
-def write_mean(path: Path, *, height: int | str = "h", width: int | str = "w", channels: int = 3) -> Path:
-    """Write a network whose answer is the mean over the channels of its one input `1 channels h w`."""
-    axes = _field(1, "axes") + _field(8, 1) + _field(20, 7)  # attribute: ints [1]
-    keep = _field(1, "keepdims") + _field(3, 0) + _field(20, 2)
-    node = _field(1, "x") + _field(2, "y") + _field(4, "ReduceMean") + _field(5, axes) + _field(5, keep)
-    graph = _field(1, node) + _field(2, "mean")
-    graph += _field(11, _picture("x", (1, channels, height, width)))
-    graph += _field(12, _picture("y", (1, height, width)))
+def _node(kind: str, inputs: str, output: str, *attributes: bytes) -> bytes:
+    """A node; inputs are letters."""
+    named = b"".join(_field(1, name) for name in inputs)
+    return named + _field(2, output) + _field(4, kind) + b"".join(_field(5, one) for one in attributes)
+
+
+def _write(
+    path: Path, nodes: list[bytes], given: tuple[int | str, ...], found: tuple[int | str, ...]
+) -> Path:
+    graph = b"".join(_field(1, node) for node in nodes) + _field(2, "depth")
+    graph += _field(11, _picture("x", given)) + _field(12, _picture("y", found))
     path.write_bytes(_field(1, 8) + _field(7, graph) + _field(8, _field(1, "") + _field(2, 13)))
     return path
+
+
+def _axes(axis: int) -> tuple[bytes, bytes]:
+    """Attributes of a reduction: over one axis, which goes away."""
+    axes = _field(1, "axes") + _field(8, axis) + _field(20, 7)
+    return axes, _field(1, "keepdims") + _field(3, 0) + _field(20, 2)
+
+
+def write_mean(path: Path, *, height: int | str = "h", width: int | str = "w", channels: int = 3) -> Path:
+    """Write a network whose answer is the mean over the channels of its one input `1 channels h w`."""
+    nodes = [_node("ReduceMean", "x", "y", *_axes(1))]
+    return _write(path, nodes, (1, channels, height, width), (1, height, width))
+
+
+def write_window(path: Path, *, length: int | str = "t", side: int = 14) -> Path:
+    """Write a network of `1 length 3 side side` whose mean over the channels goes from 0 to 1 in each window.
+
+    So it is up to a scale and a shift that differ from window to window, as such networks' answers are.
+    """
+    nodes = [
+        _node("ReduceMean", "x", "m", *_axes(2)),
+        _node("ReduceMin", "m", "l"),
+        _node("ReduceMax", "m", "h"),
+        _node("Sub", "ml", "a"),
+        _node("Sub", "hl", "b"),
+        _node("Div", "ab", "y"),
+    ]
+    return _write(path, nodes, (1, length, 3, side, side), (1, length, side, side))

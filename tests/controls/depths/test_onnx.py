@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from iclora.controls.depths.anything import MEAN, SPREAD
-from iclora.controls.depths.onnx import OnnxDepth
-from iclora.errors import MissingDependencyError, ModelError
-from tests.controls.depths.onnx_files import write_mean
+from iclora.controls.depths.onnx import OnnxDepth, joined
+from iclora.errors import MissingDependencyError, ModelError, RequestError
+from tests.controls.depths.onnx_files import write_mean, write_window
 
 FRAME = np.full((60, 80, 3), 128, np.uint8)
 
@@ -41,3 +41,48 @@ def test_other_files_are_told(tmp_path: Path) -> None:
         OnnxDepth(tmp_path / "a.onnx")
     with pytest.raises(ModelError, match="a depth network takes one picture of shape 1, 3, height, width"):
         OnnxDepth(write_mean(tmp_path / "b.onnx", channels=4))
+
+
+def test_an_absent_device_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'iclora[onnx]'")
+    with pytest.raises(RequestError, match="onnxruntime has no device 'tpu' here. Use cpu"):
+        OnnxDepth(write_mean(tmp_path / "a.onnx"), device="tpu")
+
+
+def climbing(count: int) -> list[np.ndarray]:
+    """Frames that grow brighter and have a gradient: what a window is scaled to depends on which it is."""
+    slope = np.linspace(0, 40, 14)[None, :, None]
+    return [(slope + 4 * index + np.zeros((14, 14, 3))).astype(np.uint8) for index in range(count)]
+
+
+@pytest.mark.parametrize("length", [8, "t"])
+@pytest.mark.parametrize("count", [1, 5, 8, 9, 33, 50])
+def test_windows_are_brought_to_one_scale(tmp_path: Path, length: int | str, count: int) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'iclora[onnx]'")
+    frames = climbing(count)
+    found = np.stack(list(OnnxDepth(write_window(tmp_path / "a.onnx", length=length))(frames)))
+    assert found.shape == (count, 14, 14)
+    bright = np.stack(frames)[..., 0].astype(float)
+    scale, shift = np.polyfit(bright.ravel(), found.ravel(), 1)
+    assert scale > 0 and np.abs(scale * bright + shift - found).max() < 2e-3 * np.ptp(found)
+
+
+def test_frames_are_read_a_window_at_a_time(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'iclora[onnx]'")
+    read = []
+    found = OnnxDepth(write_window(tmp_path / "a.onnx", length=8))(
+        read.append(index) or frame for index, frame in enumerate(climbing(40))
+    )
+    next(iter(found))
+    assert len(read) == 8
+
+
+def test_a_window_is_scaled_shifted_and_faded_in() -> None:
+    rising = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
+    tail = 3 * rising[:2] + 5
+    assert np.allclose(joined(tail, rising), 3 * rising + 5, atol=1e-5)
+    # One that says the contrary keeps its own scale, and a flat one too; their means meet.
+    contrary = joined(tail, -rising)
+    assert np.allclose(contrary[2:], -rising[2:] + 6.5 + 0.5, atol=1e-5)
+    flat = joined(tail, np.ones((3, 2, 2), np.float32))
+    assert np.allclose(flat[2], 6.5) and np.allclose(flat[0], (2 * tail[0] + 6.5) / 3)

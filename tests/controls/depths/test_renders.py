@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iclora.controls.depths import read_depths
+from iclora.controls.depths import film_render, read_depths
 from iclora.errors import MediaError, RequestError
 from tests.media.exr_files import write_exr
 
@@ -32,3 +32,17 @@ def test_bad_input_is_told(tmp_path: Path) -> None:
         read_depths(path, values="near")
     with pytest.raises(RequestError, match="values cannot be 'metres'; say near or distance"):
         read_depths(path, values="metres")
+
+
+def test_a_film_of_a_render_holds_nothing(tmp_path: Path) -> None:
+    sky = np.full((2, 3), np.inf, np.float32)
+    for number, distance in enumerate((sky, sky + 1, np.full((2, 3), 4, np.float32))):
+        write_exr(tmp_path / f"{number}.exr", {"Z": distance})
+    film = film_render(tmp_path, fps=6.0)
+    assert (film.height, film.width, film.num_frames, film.fps) == (2, 3, 3, 6.0)
+    assert [frame[0, 0] for frame in film.frames] == [0, 0, 0.25]
+    assert np.array_equal(film.read().nearness, read_depths(tmp_path).nearness)
+    assert film.start(2).read().nearness.shape == (2, 2, 3)
+    (tmp_path / "2.exr").unlink()
+    with pytest.raises(MediaError, match="holds no distance between 0 and 1e9"):
+        film_render(tmp_path)

@@ -40,7 +40,7 @@ def test_what_stands_on_the_floor_is_before_the_wall() -> None:
 def test_frames_are_looked_at_one_by_one() -> None:
     together = list(Tiny()([room(70), room(180)]))
     (alone,) = Tiny()([room(180)])
-    assert np.array_equal(together[1], alone)
+    assert np.abs(together[1] - alone).max() < 1e-4 * np.ptp(alone)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from iclora import media
-from iclora.clip import Clip
-from iclora.controls.point_tracks import find_tracks, follow_points, follow_video
+from iclora.clip import Clip, Film
+from iclora.controls.point_tracks import find_tracks, follow_points, follow_video, following
 from iclora.errors import InputError, RequestError
 
 STEP = (2.0, 1.0)
@@ -113,3 +113,17 @@ def test_a_filmed_face(filmed_clips: Path) -> None:
     tracks = follow_video(clip)
     assert tracks.num_tracks == 16
     assert (tracks.visible.mean(axis=1) >= 0.75).sum() >= 8
+
+
+def test_of_a_long_clip_the_best_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for five tracks only, those on the patch that moves are still the ones taken."""
+    monkeypatch.setattr(following, "_MAX_PLACES", 100)
+    tracks = follow_video(moving_patch(20), num_tracks=3)
+    ways = np.ptp(np.where(tracks.visible[..., None], tracks.points, np.nan), axis=1)
+    assert tracks.num_tracks == 3 and (np.nanmax(ways, axis=1) > 8).all()
+
+
+def test_too_many_frames_are_refused_before_the_work() -> None:
+    film = Film(frames=[], height=8, width=8, num_frames=40_001, fps=60.0)
+    with pytest.raises(RequestError, match="Cannot take tracks of 40001 frames; at most 40000 are accepted"):
+        follow_video(film)

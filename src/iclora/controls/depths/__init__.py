@@ -1,8 +1,11 @@
 """Depth: how near everything in a clip is, guessed or rendered, and drawn on one scale for the whole clip.
 
 ```
- Clip ─► estimator ─► Depths ─► draw_depths ─► Clip
+ Clip ─► estimator ─► Depths ─► draw_depths ─► Clip           held
  EXR, 16-bit PNG, grey video ──────▲ read_depths
+
+ Film ─► film_found ─► DepthFilm ─► steadied_depths ─► film_drawn ─► Film     frame by frame, through a file
+ EXR, 16-bit PNG, grey video ──────────▲ film_render
 ```
 
 `iclora.controls.depth` is the whole way in one call.
@@ -10,16 +13,25 @@
 
 from iclora.controls.depths.anything import RELEASES
 from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE, convention_of
-from iclora.controls.depths.drawing import FAR, NEAR, check_drawing, depth_range, draw_depths
+from iclora.controls.depths.drawing import (
+    FAR,
+    NEAR,
+    check_drawing,
+    depth_range,
+    draw_depths,
+    film_drawn,
+    steadied_depths,
+)
 from iclora.controls.depths.finding import (
     DEPTH_ESTIMATORS,
     DepthEstimator,
     check_estimator,
+    film_found,
     find_depths,
     named,
 )
-from iclora.controls.depths.renders import VALUES, read_depths
-from iclora.controls.depths.value import Depths, from_distances
+from iclora.controls.depths.renders import VALUES, film_render, read_depths
+from iclora.controls.depths.value import DepthFilm, Depths, from_distances
 
 __all__ = [
     "CONVENTIONS",
@@ -30,14 +42,19 @@ __all__ = [
     "RELEASES",
     "VALUES",
     "DepthEstimator",
+    "DepthFilm",
     "Depths",
     "check_drawing",
     "check_estimator",
     "convention_of",
     "depth_range",
     "draw_depths",
+    "film_drawn",
+    "film_found",
+    "film_render",
     "find_depths",
     "from_distances",
     "named",
     "read_depths",
+    "steadied_depths",
 ]

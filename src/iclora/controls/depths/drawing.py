@@ -1,18 +1,21 @@
 """Depth drawn as a control clip, on one scale for the whole clip.
 
-nearness ─► far..near percentile of the clip to 0..1 ─► size ─► convention
+nearness ─► steadied, if asked for ─► far..near percentile of the clip to 0..1 ─► size ─► convention
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film, Frames
 from iclora.controls.depths.conventions import NEAR_WHITE, check_convention, coloured
-from iclora.controls.depths.value import Depths
+from iclora.controls.depths.value import DepthFilm, Depths
+from iclora.controls.flow import check_stabilise, stabilised
 from iclora.errors import RequestError
 
 NEAR, FAR = 99.5, 0.5
@@ -39,7 +42,9 @@ def check_drawing(*, convention: str, near: int | float, far: int | float) -> No
         )
 
 
-def depth_range(depths: Depths, *, near: int | float = NEAR, far: int | float = FAR) -> tuple[float, float]:
+def depth_range(
+    depths: Depths | DepthFilm, *, near: int | float = NEAR, far: int | float = FAR
+) -> tuple[float, float]:
     """Find the nearness drawn as farthest and as nearest, once for the whole clip.
 
     Args:
@@ -53,20 +58,44 @@ def depth_range(depths: Depths, *, near: int | float = NEAR, far: int | float = 
     Raises:
         RequestError: If everything is equally near.
     """
-    values = depths.nearness.ravel()
-    step = max(1, values.size // _MAX_SAMPLES)
-    while step > 1 and any(side % step == 0 for side in depths.nearness.shape[1:]):
+    step = max(1, depths.num_frames * depths.height * depths.width // _MAX_SAMPLES)
+    while step > 1 and any(side % step == 0 for side in (depths.height, depths.width)):
         step += 1  # so that samples do not all lie in a few columns
-    low, high = (float(value) for value in np.percentile(values[::step], (far, near)))
+    samples, ends, offset = [], [], 0
+    for frame in depths.frames:
+        samples.append(frame.ravel()[offset::step].copy())
+        ends.append((float(frame.min()), float(frame.max())))
+        offset = (offset - frame.size) % step
+    low, high = (float(value) for value in np.percentile(np.concatenate(samples), (far, near)))
     if not high > low:
-        low, high = float(values.min()), float(values.max())
+        low, high = min(lowest for lowest, _ in ends), max(highest for _, highest in ends)
     if not high > low:
         raise RequestError("Everything in the clip is equally near; there is no depth to draw.")
     return low, high
 
 
+def steadied_depths(depths: DepthFilm, clip: Clip | Film, amount: float) -> DepthFilm:
+    """Steady depth along the motion of what it was found in, without lag; see `flow.stabilised`.
+
+    Args:
+        depths: As found in the clip.
+        clip: What it was found in.
+        amount: 0 (nothing is changed) .. 1.
+
+    Returns:
+        The depth, steadied as it is gone through, which goes through the clip too.
+
+    Raises:
+        RequestError: If the amount is out of 0..1.
+    """
+    check_stabilise(amount)
+    if amount == 0:
+        return depths
+    return replace(depths, frames=Frames(lambda: stabilised(clip.frames, depths.frames, amount)))
+
+
 def draw_depths(
-    depths: Depths,
+    depths: Depths | DepthFilm,
     *,
     size: tuple[int, int] | None = None,
     convention: str = NEAR_WHITE,
@@ -91,16 +120,45 @@ def draw_depths(
         RequestError: If a dial is out of its range, or everything is equally near.
     """
     check_drawing(convention=convention, near=near, far=far)
-    low, high = depth_range(depths, near=near, far=far)
-    height, width = depths.nearness.shape[1:] if size is None else size
-    drawn = np.empty((depths.num_frames, height, width, 3), np.uint8)
-    for index, nearness in enumerate(depths.nearness):
-        scaled = (nearness - np.float32(low)) / np.float32(high - low)
-        if scaled.shape != (height, width):
-            shrunk = height * width < scaled.size
-            method = cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR
-            scaled = cv2.resize(scaled, (width, height), interpolation=method)
-        drawn[index] = coloured(np.clip(scaled, 0, 1, dtype=np.float32), convention)
-        if progress is not None:
-            progress(index + 1, depths.num_frames)
-    return Clip(frames=drawn, fps=depths.fps)
+    between = depth_range(depths, near=near, far=far)
+    film = film_drawn(depths, between=between, size=size, convention=convention, progress=progress)
+    return film.read()
+
+
+def film_drawn(
+    depths: Depths | DepthFilm,
+    *,
+    between: tuple[float, float],
+    size: tuple[int, int] | None = None,
+    convention: str = NEAR_WHITE,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Film:
+    """Draw depth frame by frame as it is needed.
+
+    Args:
+        depths: What to draw.
+        between: The nearness drawn as farthest and as nearest, from `depth_range`.
+        size: As for `draw_depths`.
+        convention: As for `draw_depths`.
+        progress: Called with (frames done, frames in all), whenever they are gone through.
+
+    Returns:
+        The control as a film.
+    """
+    height, width = (depths.height, depths.width) if size is None else size
+    low, high = (np.float32(value) for value in between)
+
+    def drawn() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        for index, nearness in enumerate(depths.frames):
+            scaled = (nearness - low) / (high - low)
+            if scaled.shape != (height, width):
+                shrunk = height * width < scaled.size
+                method = cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR
+                scaled = cv2.resize(scaled, (width, height), interpolation=method)
+            yield coloured(np.clip(scaled, 0, 1, dtype=np.float32), convention)
+            if progress is not None:
+                progress(index + 1, depths.num_frames)
+
+    return Film(
+        frames=Frames(drawn), height=height, width=width, num_frames=depths.num_frames, fps=depths.fps
+    )

@@ -1,8 +1,17 @@
-"""Any depth network in an ONNX file, through onnxruntime: a picture in, one number for each pixel out."""
+"""Any depth network in an ONNX file, through onnxruntime: pictures in, one number for each pixel out.
+
+A network that looks at several frames at once is shown overlapping windows of the film. Each guess is up to a
+scale and a shift, so each window is brought to the one before where they overlap, and fades in there:
+
+    window 1   ├──────────────────┤
+    window 2                 ├────┼─────────────┤     a · found + b nearest to what window 1 says there
+                             fades
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,55 +19,58 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from iclora.controls.depths.anything import looked_at, prepared
+from iclora.controls.devices import onnx_providers
 from iclora.errors import MissingDependencyError, ModelError
 
 _MULTIPLE = 14
 """Of sizes that the file leaves open: what the vision transformers of depth networks are cut into."""
+WINDOW = 32
+"""Frames looked at together where the file leaves their number open."""
+OVERLAP_SHARE = 0.25
+"""Share of a window that the window before has seen too."""
 
 
 class OnnxDepth:
-    """Guesses the depth of pictures, one by one.
+    """Guesses the depth of pictures, one by one, or window by window where the network has an axis for time.
 
     Args:
-        path: A network with one input `1 3 h w` (RGB, ImageNet's mean and spread) and, first of its outputs,
-            one number for each pixel. Where the file leaves the size open, the shorter side is 518 pixels.
+        path: A network with one input, `1 3 h w` or `1 t 3 h w` (RGB, ImageNet's mean and spread), and,
+            first of its outputs, one number for each pixel. Where the file leaves the size open, the shorter
+            side is 518 pixels; where it leaves the number of frames open, it is 32.
         distances: Whether the numbers are distances; else larger is nearer.
         device: `cpu`, or `cuda` where onnxruntime has it.
 
     Raises:
+        RequestError: If onnxruntime has no such device.
         MissingDependencyError: If onnxruntime is not installed.
         ModelError: If the file is missing, damaged or of another kind.
     """
 
     def __init__(self, path: Path, *, distances: bool = False, device: str = "cpu") -> None:
-        if not path.is_file():
-            raise ModelError(
-                f"There is no file {path}; give the path of an .onnx file, or the estimator tiny."
-            )
-        try:
-            import onnxruntime
-            from onnxruntime.capi import onnxruntime_pybind11_state as state
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"{path} needs onnxruntime, which is not installed: pip install 'iclora[onnx]'"
-            ) from error
+        check_onnx(path, device=device)
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+
         self._path, self._distances = path, distances
         self._failures = (state.Fail, state.RuntimeException, state.InvalidArgument, state.NotImplemented)
-        wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
         try:
-            self._session = onnxruntime.InferenceSession(path, providers=[*wanted, "CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path, providers=onnx_providers(device))
         except (*self._failures, state.InvalidGraph, state.InvalidProtobuf) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{path} cannot be read as a network ({reason}); export it again.") from error
         given = self._session.get_inputs()
         shape: list[Any] = list(given[0].shape)
-        if len(given) != 1 or len(shape) != 4 or (_fixed(shape[1]) and shape[1] != 3):
+        if len(given) != 1 or len(shape) not in (4, 5) or (_fixed(shape[-3]) and shape[-3] != 3):
             shapes = ", ".join(str(one.shape) for one in given)
             raise ModelError(
-                f"{path} takes {shapes}; a depth network takes one picture of shape 1, 3, height, width."
+                f"{path} takes {shapes}; a depth network takes one picture of shape 1, 3, height, width, or "
+                "frames of shape 1, frames, 3, height, width."
             )
         self._input: str = given[0].name
-        self._height, self._width = shape[2], shape[3]
+        self._height, self._width = shape[-2:]
+        self._in_time = len(shape) == 5
+        self._has_fixed_length = self._in_time and _fixed(shape[1])
+        self._length: int = shape[1] if self._has_fixed_length else WINDOW if self._in_time else 1
 
     def __call__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Float32[np.ndarray, "H W"]]:
         """Guess how near everything is.
@@ -72,23 +84,90 @@ class OnnxDepth:
         Raises:
             ModelError: If the network fails, or does not give one number for each pixel.
         """
-        for frame in frames:
-            height, width = looked_at(*frame.shape[:2], multiple=_MULTIPLE)
-            height = self._height if _fixed(self._height) else height
-            width = self._width if _fixed(self._width) else width
-            try:
-                found = self._session.run(None, {self._input: prepared(frame, height, width)})[0]
-            except self._failures as error:
-                reason = " ".join(str(error).split())[:200]
-                raise ModelError(
-                    f"{self._path} fails on a picture of {width}x{height} ({reason})."
-                ) from error
-            values = np.asarray(found, np.float32).squeeze()
-            if values.ndim != 2 or not np.isfinite(values).all():
-                raise ModelError(
-                    f"{self._path} gives {found.shape}; a depth network gives one finite number a pixel."
-                )
-            yield np.asarray(1 / np.maximum(values, 1e-3) if self._distances else values, np.float32)
+        pictures = map(self._prepared, frames)
+        overlap = int(OVERLAP_SHARE * self._length)
+        seen: list[np.ndarray] = []
+        tail = np.zeros((0, 0, 0), np.float32)
+        while fresh := list(islice(pictures, self._length - len(seen))):
+            found = self._look([*seen, *fresh])
+            if len(tail):
+                found = joined(tail, found)
+            seen = [*seen, *fresh][-overlap:] if overlap else []
+            # The frames of the next overlap wait for it; how many there will be is not known yet.
+            done = len(found) - len(seen)
+            tail = found[done:]
+            yield from found[:done]
+        yield from tail
+
+    def _prepared(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 H W"]:
+        height, width = looked_at(*frame.shape[:2], multiple=_MULTIPLE)
+        height = self._height if _fixed(self._height) else height
+        width = self._width if _fixed(self._width) else width
+        return np.asarray(prepared(frame, height, width)[0])
+
+    def _look(self, pictures: list[np.ndarray]) -> Float32[np.ndarray, "t H W"]:
+        """The nearness of frames that are looked at together."""
+        count = len(pictures)
+        if self._has_fixed_length:  # the last window may be shorter
+            pictures = [*pictures, *[pictures[-1]] * (self._length - count)]
+        given = np.stack(pictures)[None] if self._in_time else pictures[0][None]
+        try:
+            found = self._session.run(None, {self._input: given})[0]
+        except self._failures as error:
+            reason = " ".join(str(error).split())[:200]
+            height, width = given.shape[-2:]
+            raise ModelError(f"{self._path} fails on a picture of {width}x{height} ({reason}).") from error
+        values = np.asarray(found, np.float32)
+        values = values.reshape(-1, *values.shape[-2:]) if values.ndim >= 2 else values
+        if values.ndim != 3 or len(values) != len(pictures) or not np.isfinite(values).all():
+            raise ModelError(
+                f"{self._path} gives {found.shape}; a depth network gives one finite number a pixel."
+            )
+        return np.asarray(1 / np.maximum(values, 1e-3) if self._distances else values, np.float32)[:count]
+
+
+def joined(tail: Float32[np.ndarray, "o H W"], found: Float32[np.ndarray, "t H W"]) -> np.ndarray:
+    """Bring a window to the one before, and let it fade in where they overlap.
+
+    Args:
+        tail: What the window before says of the frames that both have seen, the first ones of this one.
+        found: What this one says.
+
+    Returns:
+        What this one says, scaled and shifted to lie nearest to the tail (least squares) and mixed with it:
+        mostly the tail's at first, mostly its own at the end of the overlap.
+    """
+    same = found[: len(tail)]
+    spread = float(same.var())
+    scale = float(((same - same.mean()) * (tail - tail.mean())).mean()) / spread if spread > 0 else 1.0
+    # A window that says the contrary cannot be scaled to agree; its mean can.
+    scale = scale if scale > 0 else 1.0
+    moved = np.asarray(scale * (found - same.mean()) + tail.mean(), np.float32)
+    share = (np.arange(1, len(tail) + 1, dtype=np.float32) / (len(tail) + 1))[:, None, None]
+    moved[: len(tail)] = (1 - share) * tail + share * moved[: len(tail)]
+    return moved
+
+
+def check_onnx(path: Path, *, device: str = "cpu") -> None:
+    """Refuse a file that is not there, or cannot be run, before anything is loaded.
+
+    Args:
+        path: Of an `.onnx` file.
+        device: Where it is to run.
+
+    Raises:
+        RequestError: If onnxruntime has no such device.
+        MissingDependencyError: If onnxruntime is not installed.
+        ModelError: If there is no such file.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no file {path}; give the path of an .onnx file, or the estimator tiny.")
+    try:
+        onnx_providers(device)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path} needs onnxruntime, which is not installed: pip install 'iclora[onnx]'"
+        ) from error
 
 
 def _fixed(size: object) -> bool:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from iclora.controls.depths.batches import in_batches
 from iclora.errors import ModelError
 
 if TYPE_CHECKING:
@@ -22,22 +23,26 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("tiny.safetensors")
 SHORT_SIDE = 192
 """Pixels of a picture's shorter side when it is looked at."""
+BATCH = 8
+"""Pictures looked at together; on one core that takes a tenth less time."""
 _MAX_SHAPE = 3.0
 """A picture longer than so many times its shorter side is looked at as if it were of this shape."""
 
 
 class Tiny:
-    """Guesses the depth of pictures, one by one.
+    """Guesses the depth of pictures, a few at a time.
 
     Args:
         network: Other weights than the embedded ones.
+        device: `cpu`, `cuda`, ..., as PyTorch has it.
 
     Raises:
         ModelError: If the embedded weights are missing or damaged.
     """
 
-    def __init__(self, *, network: TinyDepthNetwork | None = None) -> None:
-        self._network = (network or load()).eval()
+    def __init__(self, *, network: TinyDepthNetwork | None = None, device: str = "cpu") -> None:
+        self._network = (network or load()).eval().to(device)
+        self._device = device
 
     def __call__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Float32[np.ndarray, "H W"]]:
         """Guess how near everything is.
@@ -50,13 +55,16 @@ class Tiny:
         """
         import torch
 
-        for frame in frames:
-            height, width = looked_at(*frame.shape[:2])
-            small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-            picture = torch.from_numpy(small.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1)
+        for batch in in_batches(map(_small, frames), BATCH):
             with torch.inference_mode():
-                nearness = self._network(picture)[0]
-            yield nearness.numpy()
+                yield from self._network(torch.from_numpy(batch).to(self._device)).cpu().numpy()
+
+
+def _small(frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 y x"]:
+    """A picture as the network takes it: RGB in [-1, 1]."""
+    height, width = looked_at(*frame.shape[:2])
+    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small.transpose(2, 0, 1).astype(np.float32) / np.float32(127.5) - 1)
 
 
 def looked_at(height: int, width: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@
 """
 
 from iclora.controls.point_tracks.checks import TrackFinding, check_tracks
-from iclora.controls.point_tracks.drawing import draw_tracks
+from iclora.controls.point_tracks.drawing import draw_tracks, film_tracks
 from iclora.controls.point_tracks.files import TRACK_SUFFIXES, read_tracks, save_tracks
 from iclora.controls.point_tracks.following import DEFAULT_TRACKS, find_tracks, follow_points, follow_video
 from iclora.controls.point_tracks.splines import even_spline, keyed_spline
@@ -23,6 +23,7 @@ __all__ = [
     "check_tracks",
     "draw_tracks",
     "even_spline",
+    "film_tracks",
     "find_tracks",
     "fit_tracks",
     "follow_points",

@@ -7,14 +7,14 @@ colour (RGB of the clip)                      red green cyan blue
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film, Frames, redraw
 from iclora.controls.point_tracks.value import Tracks
 from iclora.errors import RequestError
 
@@ -57,25 +57,49 @@ def draw_tracks(
 
     Source: `LTXVDrawTracks` of ComfyUI-LTXVideo's sparse_tracks.py (August 2026).
     """
+    return redraw(film_tracks(tracks, fps=fps), iter, progress=progress).read()
+
+
+def film_tracks(tracks: Tracks, *, fps: float | None = None) -> Film:
+    """Draw tracks frame by frame as they are needed.
+
+    Args:
+        tracks: The tracks, on the canvas to draw.
+        fps: As for `draw_tracks`.
+
+    Returns:
+        A film of the frames that `draw_tracks` gives.
+
+    Raises:
+        RequestError: If the canvas is longer than 16 times its short side.
+    """
     height, width = _inner_size(tracks)
-    centres = _centres(tracks, height, width)
-    brush = _brush(width + 2 * _MARGIN)
-    canvas = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN, 3), np.float32)
-    discs = np.zeros(canvas.shape[:2], np.uint8)
-    frames = np.zeros((tracks.num_frames, tracks.height, tracks.width, 3), np.uint8)
-    for frame in range(tracks.num_frames):
-        live = tracks.visible[:, max(0, frame - TRAIL_FRAMES) : frame + 1].any(axis=1)
-        if live.any():
-            _stamp(discs, brush, centres[live], frame)
-            # Discs overlap a lot: coloured once they all lie there, a pixel is coloured once.
-            lit = np.flatnonzero(discs.view(bool))
-            canvas.reshape(-1, 3)[lit] = brush.colours.take(discs.reshape(-1)[lit], axis=0)
-            _shrink(canvas[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], into=frames[frame])
-            canvas[:] = 0
-            discs[:] = 0
-        if progress is not None:
-            progress(frame + 1, tracks.num_frames)
-    return Clip(frames=frames, fps=fps or tracks.fps or DEFAULT_FPS)
+
+    def drawn() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        centres = _centres(tracks, height, width)
+        brush = _brush(width + 2 * _MARGIN)
+        canvas = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN, 3), np.float32)
+        discs = np.zeros(canvas.shape[:2], np.uint8)
+        for frame in range(tracks.num_frames):
+            picture = np.zeros((tracks.height, tracks.width, 3), np.uint8)
+            live = tracks.visible[:, max(0, frame - TRAIL_FRAMES) : frame + 1].any(axis=1)
+            if live.any():
+                _stamp(discs, brush, centres[live], frame)
+                # Discs overlap a lot: coloured once they all lie there, a pixel is coloured once.
+                lit = np.flatnonzero(discs.view(bool))
+                canvas.reshape(-1, 3)[lit] = brush.colours.take(discs.reshape(-1)[lit], axis=0)
+                _shrink(canvas[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], into=picture)
+                canvas[:] = 0
+                discs[:] = 0
+            yield picture
+
+    return Film(
+        frames=Frames(drawn),
+        height=tracks.height,
+        width=tracks.width,
+        num_frames=tracks.num_frames,
+        fps=fps or tracks.fps or DEFAULT_FPS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

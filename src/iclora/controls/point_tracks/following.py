@@ -10,14 +10,18 @@ Source: J.-Y. Bouguet, "Pyramidal implementation of the affine Lucas Kanade feat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from iclora.clip import Clip
-from iclora.controls.point_tracks.value import Tracks, moving_most
+from iclora.clip import Clip, Film
+from iclora.controls.cache import Cache, key_of
+from iclora.controls.point_tracks.value import MAX_FRAMES, Tracks, moving_most
 from iclora.errors import RequestError
 
 DEFAULT_TRACKS = 16
@@ -41,20 +45,24 @@ _FLOW_STEP = 4
 _WINDOW_PX = 21
 _PYRAMID_LEVELS = 4
 _CANDIDATES = 4
+_MAX_PLACES = 4_000_000
+"""Tracks times frames of which the best are chosen."""
 
 
 def follow_video(
-    clip: Clip,
+    clip: Clip | Film,
     *,
     num_tracks: int = DEFAULT_TRACKS,
+    cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Tracks:
     """Take tracks from a video.
 
     Args:
-        clip: The filmed clip, RGB 0..255. Where nothing in it moves, as in a still, corners all over the
-            picture are taken.
+        clip: The filmed clip or film, RGB 0..255. Where nothing in it moves, as in a still, corners all over
+            the picture are taken. It is gone through twice.
         num_tracks: How many tracks to keep at most, >= 1: those that move most and last longest.
+        cache: Where they are kept, and taken from if they were found before.
         progress: Called with (frames done, frames in all).
 
     Returns:
@@ -62,9 +70,10 @@ def follow_video(
         last one it could be followed to.
 
     Raises:
-        RequestError: If `num_tracks` is below 1, or there is no corner that can be followed.
+        RequestError: If `num_tracks` is below 1, the clip is too long, or there is no corner that can be
+            followed.
     """
-    found = find_tracks(clip, num_tracks=num_tracks, progress=progress)
+    found = find_tracks(clip, num_tracks=num_tracks, cache=cache, progress=progress)
     if found is None:
         raise RequestError(
             "There is nothing in this clip that a point could follow (no corner, or none for "
@@ -74,34 +83,54 @@ def follow_video(
 
 
 def find_tracks(
-    clip: Clip,
+    clip: Clip | Film,
     *,
     num_tracks: int = DEFAULT_TRACKS,
+    cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Tracks | None:
     """Take tracks from a video, if there are any; otherwise as `follow_video`.
 
     Args:
-        clip: The filmed clip, RGB 0..255.
+        clip: As for `follow_video`.
         num_tracks: How many tracks to keep at most, >= 1.
+        cache: As for `follow_video`.
         progress: Called with (frames done, frames in all).
 
     Returns:
         The tracks, or None where there is no corner that can be followed.
 
     Raises:
-        RequestError: If `num_tracks` is below 1.
+        RequestError: If `num_tracks` is below 1, or the clip is too long.
     """
     if not (num_tracks >= 1 and num_tracks % 1 == 0):
         raise RequestError(f"Cannot take {num_tracks} tracks; ask for a whole number from 1 up, such as 16.")
-    points, visible = _follow(clip, int(num_tracks), progress)
-    lasting = visible.sum(axis=1) >= _shortest(clip)
-    if not lasting.any():
+    if clip.num_frames > MAX_FRAMES:
+        raise RequestError(
+            f"Cannot take tracks of {clip.num_frames} frames; at most {MAX_FRAMES} are accepted; take a "
+            "part, or fewer frames a second."
+        )
+
+    def found() -> Iterator[np.ndarray]:
+        tracks = _find(clip, int(num_tracks), progress)
+        points = np.zeros((0, clip.num_frames, 3))
+        if tracks is not None:
+            points = np.concatenate([tracks.points, tracks.visible[..., None]], axis=2, dtype=np.float64)
+        yield from points.transpose(1, 0, 2)
+
+    key = None if cache is None else key_of(clip, "tracks", int(num_tracks))
+    if cache is None or key is None:
+        return _find(clip, int(num_tracks), progress)
+    points = cache.rows("tracks", key, found, clip.num_frames).array().transpose(1, 0, 2)
+    if not len(points):
         return None
-    found = Tracks(
-        points=points[lasting], visible=visible[lasting], height=clip.height, width=clip.width, fps=clip.fps
+    return Tracks(
+        points=points[..., :2].copy(),
+        visible=points[..., 2] > 0,
+        height=clip.height,
+        width=clip.width,
+        fps=clip.fps,
     )
-    return moving_most(found, int(num_tracks))
 
 
 def follow_points(clip: Clip, starts: Float[np.ndarray, "tracks 2"]) -> Tracks:
@@ -138,38 +167,86 @@ def follow_points(clip: Clip, starts: Float[np.ndarray, "tracks 2"]) -> Tracks:
     )
 
 
+@dataclass(kw_only=True, eq=False)
+class _Path:
+    """A track on its way: the frame it began in, which of those it is, and x, y, x, y ... from there on."""
+
+    start: int
+    number: int
+    numbers: array[float]
+
+    @property
+    def places(self) -> Float32[np.ndarray, "frames 2"]:
+        """Its places, x and y."""
+        return np.array(self.numbers, np.float32).reshape(-1, 2)
+
+    @property
+    def worth(self) -> float:
+        """What `moving_most` counts first: how far it goes, times how long."""
+        places = self.places
+        return (1 + float(np.hypot(*np.ptp(places, axis=0)))) * len(places)
+
+
+def _find(
+    clip: Clip | Film, num_tracks: int, progress: Callable[[int, int | None], None] | None
+) -> Tracks | None:
+    """The tracks that move most and last longest."""
+    paths = _follow(clip, num_tracks, progress)
+    if not paths:
+        return None
+    # Of a long clip only so many as fit into memory are looked at closer.
+    most = max(num_tracks, _MAX_PLACES // clip.num_frames)
+    best = sorted(range(len(paths)), key=lambda number: -paths[number].worth)[:most]
+    points = np.zeros((len(best), clip.num_frames, 2))
+    visible = np.zeros((len(best), clip.num_frames), bool)
+    for row, number in enumerate(sorted(best)):
+        path = paths[number]
+        places = path.places
+        frames = slice(path.start, path.start + len(places))
+        # Flow is no finer than that, and a file of these tracks is drawn as they are.
+        points[row, frames] = places.astype(np.float64).round(2)
+        visible[row, frames] = True
+    found = Tracks(points=points, visible=visible, height=clip.height, width=clip.width, fps=clip.fps)
+    return moving_most(found, num_tracks)
+
+
 def _follow(
-    clip: Clip, num_tracks: int, progress: Callable[[int, int | None], None] | None
-) -> tuple[Float[np.ndarray, "tracks f 2"], Bool[np.ndarray, "tracks f"]]:
+    clip: Clip | Film, num_tracks: int, progress: Callable[[int, int | None], None] | None
+) -> list[_Path]:
     """Candidates for tracks: more than are wanted, from corners found every few frames."""
     spacing = max(3.0, SPACING * min(clip.height, clip.width))
-    points = np.zeros((0, clip.num_frames, 2), np.float32)
-    visible = np.zeros((0, clip.num_frames), bool)
-    still = not _anything_moves(clip)
-    picture = _grey(clip.frames[0])
-    for index in range(clip.num_frames):
-        if index:
-            following, live = _grey(clip.frames[index]), visible[:, index - 1]
-            if live.any():
-                points[live, index], visible[live, index] = _step(picture, following, points[live, index - 1])
-            picture = following
-        if index % SEED_EVERY == 0 and (index == 0 or clip.num_frames - index >= SHORTEST_TRACK):
-            mask = np.full(picture.shape, 255, np.uint8) if still else _moving(clip, index)
-            for x, y in points[visible[:, index], index]:
-                cv2.circle(mask, (round(float(x)), round(float(y))), round(spacing), 0, -1)
+    moving = _moving(clip)
+    still = not any(mask.any() for mask in moving.values())
+    done: list[_Path] = []
+    live: list[_Path] = []
+    picture: np.ndarray | None = None
+    for index, frame in enumerate(clip.frames):
+        following = _grey(frame)
+        if picture is not None and live:
+            last = np.array([path.numbers[-2:] for path in live], np.float32)
+            there, kept = _step(picture, following, last)
+            ended = [path for path, goes_on in zip(live, kept, strict=True) if not goes_on]
+            live = [path for path, goes_on in zip(live, kept, strict=True) if goes_on]
+            for path, place in zip(live, there[kept], strict=True):
+                path.numbers.extend(place.tolist())
+            done += [path for path in ended if len(path.numbers) >= 2 * _shortest(clip)]
+        picture = following
+        if index in moving and (index == 0 or clip.num_frames - index >= SHORTEST_TRACK):
+            mask = np.full(picture.shape, 255, np.uint8) if still else _enlarged(moving[index], picture)
+            for path in live:
+                cv2.circle(mask, [round(part) for part in path.numbers[-2:]], round(spacing), 0, -1)
             corners = _corners(picture, mask, _CANDIDATES * num_tracks, spacing)
-            fresh = np.zeros((len(corners), clip.num_frames), bool)
-            fresh[:, index] = True
-            begun = np.zeros((len(corners), clip.num_frames, 2), np.float32)
-            begun[:, index] = corners
-            points, visible = np.concatenate([points, begun]), np.concatenate([visible, fresh])
+            live += [
+                _Path(start=index, number=number, numbers=array("f", corner.tolist()))
+                for number, corner in enumerate(corners)
+            ]
         if progress is not None:
             progress(index + 1, clip.num_frames)
-    # Flow is no finer than that, and a file of these tracks is drawn as they are.
-    return points.astype(np.float64).round(2), visible
+    paths = [*done, *(path for path in live if len(path.numbers) >= 2 * _shortest(clip))]
+    return sorted(paths, key=lambda path: (path.start, path.number))
 
 
-def _shortest(clip: Clip) -> int:
+def _shortest(clip: Clip | Film) -> int:
     """Frames a track of this clip must last."""
     return min(SHORTEST_TRACK, clip.num_frames)
 
@@ -217,31 +294,42 @@ def _corners(
     return np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
 
 
-def _anything_moves(clip: Clip) -> bool:
-    """Whether there is motion at any of the moments corners are looked for."""
-    moments = range(0, max(1, clip.num_frames - 1), SEED_EVERY)
-    return any(_moving(clip, index).any() for index in moments)
+def _moving(clip: Clip | Film) -> dict[int, UInt8[np.ndarray, "y x"]]:
+    """For each frame in which corners are looked for, made small: 255 where the picture moves about then."""
+    moving: dict[int, np.ndarray] = {}
+    last: deque[np.ndarray] = deque(maxlen=2 * _FLOW_STEP)
+    for index, frame in enumerate(clip.frames):
+        scale = min(1.0, _FLOW_SIDE_PX / min(clip.height, clip.width))
+        size = [max(_LEAST_SIDE_PX, round(side * scale)) for side in (clip.width, clip.height)]
+        last.append(np.asarray(cv2.resize(_grey(frame), size, interpolation=cv2.INTER_AREA), np.uint8))
+        if index >= _FLOW_STEP and (index - _FLOW_STEP) % SEED_EVERY == 0:
+            moving[index - _FLOW_STEP] = _mask(last[-1 - _FLOW_STEP], last[-1], _FLOW_STEP)
+    # Near the end there is no frame so far ahead: the one so far behind, or in a short clip the last, does.
+    end = clip.num_frames
+    for index in range(max(0, end - _FLOW_STEP), end):
+        if index % SEED_EVERY == 0:
+            here, other = index - end, max(0, index - _FLOW_STEP) - end
+            other = -1 if other == here else other
+            moving[index] = _mask(last[here], last[other], abs(other - here))
+    return moving
 
 
-def _moving(clip: Clip, index: int) -> UInt8[np.ndarray, "h w"]:
-    """255 where the picture moves about a frame, 0 elsewhere."""
-    other = index + _FLOW_STEP if index + _FLOW_STEP < clip.num_frames else max(0, index - _FLOW_STEP)
-    other = other if other != index else clip.num_frames - 1
-    if other == index:
-        return np.zeros((clip.height, clip.width), np.uint8)
-    scale = min(1.0, _FLOW_SIDE_PX / min(clip.height, clip.width))
-    size = (max(_LEAST_SIDE_PX, round(clip.width * scale)), max(_LEAST_SIDE_PX, round(clip.height * scale)))
-    before, after = (
-        cv2.resize(_grey(clip.frames[frame]), size, interpolation=cv2.INTER_AREA) for frame in (index, other)
-    )
+def _mask(
+    before: UInt8[np.ndarray, "y x"], after: UInt8[np.ndarray, "y x"], num_steps: int
+) -> UInt8[np.ndarray, "y x"]:
+    """255 where there is motion from one small picture to another, so many frames apart."""
+    if num_steps == 0:
+        return np.zeros_like(before)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow = search.calc(before, after, None)  # type: ignore[call-overload]
-    speed = np.linalg.norm(flow, axis=2) / abs(other - index)
-    limit = max(MOVING_FLOOR * min(size), MOVING_SHARE * float(np.percentile(speed, 95)))
-    moving = (speed > limit).astype(np.uint8) * np.uint8(255)
-    return np.asarray(
-        cv2.resize(moving, (clip.width, clip.height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8
-    )
+    speed = np.linalg.norm(flow, axis=2) / num_steps
+    limit = max(MOVING_FLOOR * min(before.shape), MOVING_SHARE * float(np.percentile(speed, 95)))
+    return np.asarray((speed > limit).astype(np.uint8) * np.uint8(255))
+
+
+def _enlarged(mask: UInt8[np.ndarray, "y x"], picture: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    size = (picture.shape[1], picture.shape[0])
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def _grey(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:

@@ -18,8 +18,8 @@ CROWDING = (0.15, 0.7)
 """How much less a frame counts for a track, for each chosen one in that frame, and for one at its place."""
 MAX_SIDE_PX = 16_384
 """Largest side of a canvas accepted."""
-MAX_FRAMES = 10_000
-"""Longest tracks accepted, in frames; the editor samples no more either."""
+MAX_FRAMES = 40_000
+"""Longest tracks accepted, in frames: eleven minutes at 60 a second."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,7 +9,13 @@
 `iclora.controls.pose` is the whole way in one call.
 """
 
-from iclora.controls.poses.drawing import MIN_SCORE, check_drawing, default_stick_width, draw_poses
+from iclora.controls.poses.drawing import (
+    MIN_SCORE,
+    check_drawing,
+    default_stick_width,
+    draw_poses,
+    film_poses,
+)
 from iclora.controls.poses.finding import ESTIMATORS, Estimator, check_somebody, find_poses
 from iclora.controls.poses.keypoint_files import holds_keypoints, read_keypoints, write_keypoints
 from iclora.controls.poses.placing import check_placing, fit, limb_lengths, place, retime, with_body
@@ -35,6 +41,7 @@ __all__ = [
     "check_somebody",
     "default_stick_width",
     "draw_poses",
+    "film_poses",
     "find_poses",
     "fit",
     "flicker",

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film, Frames, redraw
 from iclora.controls.poses.poses import Poses
 from iclora.controls.poses.skeleton import BODY, COLOURS, FACE, FINGERS, LEFT_HAND, LIMBS, RIGHT_HAND
 from iclora.errors import RequestError
@@ -77,19 +77,54 @@ def draw_poses(
     Raises:
         RequestError: If a number is out of its range.
     """
+    film = film_poses(poses, stick_width=stick_width, min_score=min_score, hands=hands, face=face)
+    return redraw(film, iter, progress=progress).read()
+
+
+def film_poses(
+    poses: Poses,
+    *,
+    stick_width: int | None = None,
+    min_score: float = MIN_SCORE,
+    hands: bool = True,
+    face: bool = True,
+) -> Film:
+    """Draw everybody on black, frame by frame as it is needed.
+
+    Args:
+        poses: The keypoints.
+        stick_width: As for `draw_poses`.
+        min_score: As for `draw_poses`.
+        hands: As for `draw_poses`.
+        face: As for `draw_poses`.
+
+    Returns:
+        A film of the frames that `draw_poses` gives.
+
+    Raises:
+        RequestError: If a number is out of its range.
+    """
     check_drawing(stick_width=stick_width, min_score=min_score)
     size = default_stick_width(poses.height, poses.width) if stick_width is None else int(stick_width)
-    frames = np.zeros((poses.num_frames, poses.height, poses.width, 3), np.uint8)
-    for index, people in enumerate(poses.points):
-        for person in people:
-            _draw_body(frames[index], person[BODY], size, min_score)
-            for part in (LEFT_HAND, RIGHT_HAND) if hands else ():
-                _draw_hand(frames[index], person[part], size, min_score)
-            if face:
-                _draw_face(frames[index], person[FACE], size, min_score)
-        if progress is not None:
-            progress(index + 1, poses.num_frames)
-    return Clip(frames=frames, fps=poses.fps)
+
+    def drawn() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        for people in poses.points:
+            picture = np.zeros((poses.height, poses.width, 3), np.uint8)
+            for person in people:
+                _draw_body(picture, person[BODY], size, min_score)
+                for part in (LEFT_HAND, RIGHT_HAND) if hands else ():
+                    _draw_hand(picture, person[part], size, min_score)
+                if face:
+                    _draw_face(picture, person[FACE], size, min_score)
+            yield picture
+
+    return Film(
+        frames=Frames(drawn),
+        height=poses.height,
+        width=poses.width,
+        num_frames=poses.num_frames,
+        fps=poses.fps,
+    )
 
 
 def check_drawing(*, stick_width: int | float | None, min_score: float) -> None:

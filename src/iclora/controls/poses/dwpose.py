@@ -22,8 +22,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 from huggingface_hub.utils import logging as hub_logging
 from jaxtyping import Float, Float32, UInt8
 
+from iclora.controls.cache import cache_folder
 from iclora.controls.poses.skeleton import BODY, FACE, LEFT_HAND, NUM_POINTS, RIGHT_HAND, from_coco
-from iclora.controls.poses.weights import cache_folder
 from iclora.errors import MissingDependencyError, ModelError
 
 _LOG = logging.getLogger(__name__)

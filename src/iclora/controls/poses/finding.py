@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film
+from iclora.controls.cache import Cache, key_of
+from iclora.controls.poses import dwpose
 from iclora.controls.poses.blazepose import BlazePose
 from iclora.controls.poses.dwpose import DWPose
 from iclora.controls.poses.poses import Poses, follow, leading
+from iclora.controls.poses.weights import find_blazepose
 from iclora.errors import RequestError
 
 _MIN_FRAMES = 3
@@ -28,18 +32,20 @@ ESTIMATORS: Mapping[str, Callable[[], Estimator]] = MappingProxyType(
 
 
 def find_poses(
-    clip: Clip,
+    clip: Clip | Film,
     *,
     estimator: str | Estimator = "blazepose",
     max_people: int | None = None,
+    cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Poses:
     """Find everybody in a clip and follow them from frame to frame.
 
     Args:
-        clip: The filmed clip, RGB 0..255.
+        clip: The filmed clip or film, RGB 0..255.
         estimator: A name in `ESTIMATORS`, or an estimator.
         max_people: How many people to keep at most, those seen longest and largest; None: all.
+        cache: Where what a named estimator finds is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
 
     Returns:
@@ -55,13 +61,41 @@ def find_poses(
     if max_people is not None and max_people < 1:
         raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
     find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
-    frames = []
-    for people in find(clip.frames):
-        frames.append(people)
-        if progress is not None:
-            progress(len(frames), clip.num_frames)
-    poses = Poses(points=follow(frames), height=clip.height, width=clip.width, fps=clip.fps)
+
+    def found() -> Float32[np.ndarray, "f p 130 3"]:
+        frames = []
+        for people in find(clip.frames):
+            frames.append(people)
+            if progress is not None:
+                progress(len(frames), clip.num_frames)
+        return follow(frames)
+
+    key = None
+    if cache is not None and isinstance(estimator, str):
+        key = key_of(clip, "poses", estimator, *weights_of(estimator))
+    if cache is None or key is None:
+        points = found()
+    else:
+        points = cache.rows("poses", key, found, clip.num_frames).array()
+    poses = Poses(points=points, height=clip.height, width=clip.width, fps=clip.fps)
     return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
+
+
+def weights_of(name: str) -> list[Path]:
+    """The files of an estimator, fetched where they are not there yet.
+
+    Args:
+        name: A name in `ESTIMATORS`.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        ModelError: If they cannot be fetched.
+    """
+    if name == "blazepose":
+        return list(find_blazepose().values())
+    return [dwpose.find(file) for file in (dwpose.DETECTOR, dwpose.KEYPOINTS)]
 
 
 def check_somebody(poses: Poses, *, min_score: float) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from iclora.controls.cache import cache_folder as cache_folder  # the folder is asked for here too
 from iclora.errors import ModelError, OutputError
 from iclora.media.files import write_file
 
@@ -50,14 +50,6 @@ _PINNED_FOR = (
 MAX_DOWNLOAD_SECONDS = 900
 """A download that takes longer is given up; pip gives up on silence much earlier."""
 _SECRETS = re.compile(r"//[^/\s@]*@")
-
-
-def cache_folder() -> Path:
-    """Where weights are kept: `$ICLORA_CACHE`, else `iclora` in `$XDG_CACHE_HOME` or in `~/.cache`."""
-    own = os.environ.get("ICLORA_CACHE")
-    if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "iclora"
 
 
 def blazepose_folder() -> Path:
