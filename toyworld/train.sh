@@ -7,7 +7,7 @@
 # Sizes come from the environment: CLIPS (in each of SHARDS banks), FRAMES, FIRST_SEED, WORKERS, BATCH, COMPILE (empty:
 # no), PYTHON; for the stages in their order CODEC_STEPS (the whole autoencoder), VAE_STEPS (then its decoder alone; 0:
 # not), SMALL_, BASE_, ADAPTER_, LED_ and JUDGED_STEPS, and with the same names _MINUTES, at most so long. GUIDANCE is the
-# scale that the adapter learns by heart.
+# scale that the adapter learns by heart, REACH how far it then goes towards what feedback teaches.
 # START names a model folder, such as src/iclora/tiny, whose autoencoder is kept and whose base is trained on.
 # Several GPUs share all stages but the autoencoder's.
 set -euo pipefail
@@ -71,7 +71,8 @@ stage BASE base "${vae[@]}" --begin "$RUN/small/model"
 stage ADAPTER adapter "${canny[@]}" --adam 2e-3
 stage LED led "${canny[@]}" --adam 5e-4 --begin "$RUN/adapter/canny.safetensors" \
   --guidance "${GUIDANCE:-3}" --on-schedule 0.5
-stage JUDGED judged "${canny[@]}" --adam 5e-4 --begin "$RUN/led/canny.safetensors" --feedback
+stage JUDGED judged "${canny[@]}" --adam 5e-4 --begin "$RUN/led/canny.safetensors" --feedback \
+  --reach "${REACH:-0.75}"
 
 rm -rf src/iclora/tiny
 mkdir -p src/iclora/tiny/adapters

@@ -14,6 +14,8 @@ prompt, so that generation need compute them only once.
 `--guidance W` teaches in one pass what the start does with two: the base, to follow its prompt as with
 classifier-free guidance of W; the adapter, its reference (what it adds to a video without one, W times).
 `--feedback` judges what the adapter named by `--begin` makes, decoded, by its edges: see `toyworld.feedback`.
+With `--reach R` what is written lies between the start and what was learnt (the mean of the weights, R of it
+learnt): feedback alone goes on to scratches on flat colour, which have edges too.
 
 All save `OUT/state.pt` as they go and resume from it. Several GPUs share a run (`torchrun --standalone
 --nproc-per-node N -m toyworld.train_base ...`): each draws batches of its own. Positions, noise and
@@ -173,7 +175,7 @@ def train(
     state, step = given.out / "state.pt", 0
     begun = probed = time.monotonic()
     parameters: list[Tensor] = list(trained.parameters())
-    average, rows = [p.detach().clone() for p in parameters], list[Tensor]()
+    (first, average), rows = [[p.detach().clone() for p in parameters] for _ in range(2)], list[Tensor]()
     if state.exists():
         saved = torch.load(state, map_location=given.device)
         step, average = saved["step"], saved["average"]
@@ -204,7 +206,7 @@ def train(
             torch.save(saved, given.out / "new.pt")
             (given.out / "new.pt").replace(state)
     with torch.no_grad():
-        torch._foreach_copy_(parameters, average)
+        torch._foreach_copy_(parameters, torch._foreach_lerp(first, average, given.reach))
     if process.is_main_process:
         finish()
 
@@ -248,7 +250,12 @@ def base_model(bank: Bank, given: argparse.Namespace) -> tuple[Components, Calla
 
 def trained_with(given: argparse.Namespace) -> dict[str, float]:
     """How an adapter was trained, for its file."""
-    return {"steps": given.steps, "guidance": given.guidance, "feedback": float(given.feedback)}
+    return {
+        "steps": given.steps,
+        "guidance": given.guidance,
+        "feedback": float(given.feedback),
+        "reach": given.reach,
+    }
 
 
 def adapter_model(given: argparse.Namespace) -> tuple[Components, Callable[[], None]]:
@@ -296,6 +303,9 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--guidance", type=float, default=1.0, help="learn guidance of this scale by heart")
     parser.add_argument("--feedback", action="store_true", help="judge what the adapter makes by its edges")
     parser.add_argument("--likeness", type=float, default=1.0, help="how much feedback leaves all else alone")
+    parser.add_argument(
+        "--reach", type=float, default=1.0, help="how far to go from the start to what is learnt"
+    )
     parser.add_argument(
         "--on-schedule", type=float, default=0.2, help="share of noise levels of the distilled schedule"
     )

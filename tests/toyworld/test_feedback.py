@@ -156,5 +156,12 @@ def test_an_adapter_is_trained_by_feedback(
     before, after = (adapters.read(tmp_path / name / "canny.safetensors") for name in ("first", "judged"))
     assert any(not torch.equal(layer.up, after.layers[name].up) for name, layer in before.layers.items())
     assert '"feedback": 1.0' in after.outline.metadata["iclora.config"]
+    half = ("--begin", canny, "--feedback", "--steps", 2, "--reach", 0.5)
+    call(monkeypatch, train_base.main, bank, tmp_path / "half", *words, *half)
+    halfway = adapters.read(tmp_path / "half" / "canny.safetensors").layers
+    for name, layer in before.layers.items():
+        torch.testing.assert_close(
+            halfway[name].up, (layer.up + after.layers[name].up) / 2, atol=1e-4, rtol=0.01
+        )
     with pytest.raises(SystemExit):  # there is no adapter to judge
         call(monkeypatch, train_base.main, bank, tmp_path / "none", *words, "--feedback")

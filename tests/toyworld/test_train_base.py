@@ -194,6 +194,7 @@ def test_an_adapter_is_written_that_is_read_and_fits_its_base(
         "steps": 5,
         "guidance": 1.0,
         "feedback": 0.0,
+        "reach": 1.0,
     }
     transformer = checkpoints.load(base_folder).transformer
     assert adapters.misfit(transformer, adapter.outline) == ""
