@@ -194,7 +194,7 @@ def show(shot: Shot, folder: Path, plan: dict[str, Any]) -> None:
         plan: The plan of its result.
     """
     names, clips = files_of(shot.name), clips_of(shot, folder, plan)
-    labels = ["source", "control", "result", "same seed, no reference"]
+    labels = ["source", "control", "result", "same seed, the base alone"]
     media.save(media.side_by_side(clips[:3], labels=labels[:3]), folder / names["beside"], overwrite=True)
     sheet = media.contact_sheet(clips, labels=labels, num_columns=6, height=128)
     media.save_image(np.ascontiguousarray(sheet), folder / names["sheet"], overwrite=True)

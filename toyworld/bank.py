@@ -13,7 +13,7 @@ import torch
 from numpy.lib.format import open_memmap
 from rich.progress import track
 
-from toyworld.render import render
+from toyworld.render import HELD_OUT_SEED_START, render
 
 CHUNK = 8
 
@@ -51,8 +51,10 @@ def fill(
         first_seed: Seed of the first clip.
 
     Raises:
-        ValueError: if the folder holds a bank of another shape.
+        ValueError: if the folder holds a bank of another shape, or seeds would be held-out ones.
     """
+    if first_seed + clips > HELD_OUT_SEED_START:
+        raise ValueError(f"seeds from {HELD_OUT_SEED_START} on are held out: begin lower or make fewer clips")
     folder.mkdir(parents=True, exist_ok=True)
     path, shape = folder / "frames.npy", (clips, num_frames, size, size, 3)
     begun = path.exists()

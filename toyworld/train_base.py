@@ -323,14 +323,19 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--micro", action="store_true", help="a base small enough for unit tests")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    given.batch = given.batch or (16 if given.feedback else 384 if given.small else 96)
+    check(given, parser)
+    return given
+
+
+def check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuses options that do not go together."""
     if given.one_way and not given.adapter:
         parser.error("--one-way is for adapters, whose files say it; name the base with --adapter.")
     if given.guidance != 1 and not given.start:
         parser.error("--guidance is learnt from what was trained already; name it with --begin.")
     if given.feedback and not (given.adapter and given.start):
         parser.error("--feedback is for adapters that exist; name the base with --adapter, one with --begin.")
-    given.batch = given.batch or (16 if given.feedback else 384 if given.small else 96)
-    return given
 
 
 def main() -> None:

@@ -35,3 +35,22 @@ def test_a_folder_in_the_sidecars_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4.json").mkdir()
     with pytest.raises(OutputError, match="is a folder, but the notes on the result go there"):
         present.check_outputs(str(tmp_path / "a.mp4"), overwrite=True)
+
+
+def test_a_sidecar_that_could_not_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4.json").symlink_to(tmp_path / "gone.json")
+    with pytest.raises(OutputError, match=r"a.mp4.json exists; choose another name or allow overwriting"):
+        present.check_outputs(str(tmp_path / "a.mp4"), overwrite=False)
+    with pytest.raises(OutputError, match="File name too long"):
+        present.check_outputs(str(tmp_path / ("a" * 233 + ".mp4")), overwrite=False)
+
+
+def test_notes_that_find_no_room_leave_a_whole_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*words: object, **settings: object) -> None:
+        raise OutputError("No room.")
+
+    monkeypatch.setattr(present, "write_file", full)
+    with pytest.raises(OutputError, match=r"a.mp4 is whole, but its notes are not there. No room."):
+        present.write_sidecar(tmp_path / "a.mp4", {})

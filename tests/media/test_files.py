@@ -167,3 +167,14 @@ def test_the_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "usual").write_text("x")
     path = media.save(CLIP, tmp_path / "out.mp4")
     assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_link_to_a_folder_is_replaced_and_the_folder_kept(tmp_path: Path) -> None:
+    kept = media.save(CLIP, tmp_path / "kept")
+    link = tmp_path / "link"
+    link.symlink_to(kept)
+    shorter = Clip(frames=CLIP.frames[:2], fps=8.0)
+    media.save(shorter, link, overwrite=True)
+    assert not link.is_symlink() and media.read(link).num_frames == 2
+    assert np.array_equal(media.read(kept).frames, CLIP.frames)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["kept", "link"]

@@ -7,6 +7,7 @@ from PIL import Image
 from iclora import media
 from iclora.clip import Clip
 from iclora.errors import MediaError
+from iclora.media.picture_reader import natural_order
 
 
 def flat(level: int, size: tuple[int, int] = (6, 4)) -> Image.Image:
@@ -135,3 +136,8 @@ def test_a_damaged_picture_is_refused(keep: int, tmp_path: Path) -> None:
         media.read(tmp_path / "a.png")
     with pytest.raises(MediaError, match="replace or remove it"):
         media.read(tmp_path)
+
+
+def test_signs_that_are_no_numbers_are_letters() -> None:
+    names = ["a²1.png", "a10.png", "a2.png"]
+    assert sorted(names, key=lambda name: natural_order(Path(name))) == ["a2.png", "a10.png", "a²1.png"]

@@ -12,8 +12,10 @@ from toyworld import bank
 from toyworld.render import render
 
 
-def fill(folder: Path, *, clips: int = 3, size: int = 32) -> tuple[np.ndarray, list[str]]:
-    bank.fill(folder, clips=clips, size=size, num_frames=2, fps=16.0, device="cpu", first_seed=5)
+def fill(
+    folder: Path, *, clips: int = 3, size: int = 32, first_seed: int = 5
+) -> tuple[np.ndarray, list[str]]:
+    bank.fill(folder, clips=clips, size=size, num_frames=2, fps=16.0, device="cpu", first_seed=first_seed)
     return np.load(folder / "frames.npy"), json.loads((folder / "captions.json").read_text())
 
 
@@ -48,6 +50,13 @@ def test_a_bank_of_another_shape_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, clips=1)
     with pytest.raises(ValueError, match=r"holds \(1, 2, 32, 32, 3\), asked for \(1, 2, 16, 16, 3\)"):
         fill(tmp_path, clips=1, size=16)
+
+
+def test_held_out_seeds_are_refused(tmp_path: Path) -> None:
+    last = bank.HELD_OUT_SEED_START - 1
+    with pytest.raises(ValueError, match="seeds from 10000000 on are held out"):
+        fill(tmp_path / "two", clips=2, first_seed=last)
+    fill(tmp_path / "one", clips=1, first_seed=last)
 
 
 def test_a_folder_of_banks_is_listed_by_name(tmp_path: Path) -> None:

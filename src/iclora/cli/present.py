@@ -168,8 +168,7 @@ def check_outputs(output: str, *, overwrite: bool, sources: Iterable[Path] = ())
     beside = sidecar_path(path)
     if beside.is_dir():
         raise OutputError(f"{beside} is a folder, but the notes on the result go there; move it away.")
-    if beside.exists() and not overwrite:
-        raise OutputError(f"{beside} exists; choose another name or allow overwriting (--overwrite).")
+    check_place(beside, overwrite=overwrite, directory=False)
     return path
 
 
@@ -216,5 +215,8 @@ def write_sidecar(output: Path, content: dict[str, Any]) -> Path:
     """
     path = sidecar_path(output)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_file(path, text.encode(), overwrite=True)
+    try:
+        write_file(path, text.encode(), overwrite=True)
+    except OutputError as error:
+        raise OutputError(f"{output} is whole, but its notes are not there. {error}") from error
     return path

@@ -102,7 +102,10 @@ def write_directory(path: Path, files: Iterable[tuple[str, bytes]], *, overwrite
         except OSError:
             os.rename(replaced, path)
             raise
-        shutil.rmtree(replaced)
+        if replaced.is_symlink():  # the link goes, what it led to stays
+            replaced.unlink()
+        else:
+            shutil.rmtree(replaced)
 
 
 @contextmanager

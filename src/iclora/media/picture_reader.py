@@ -237,4 +237,4 @@ def natural_order(path: Path) -> tuple[list[tuple[int, int | str]], str]:
         What to sort it by.
     """
     parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part], path.name
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part], path.name
