@@ -68,7 +68,8 @@ def test_adapters_that_saw_their_control_drawn_differently(micro_model: Path, tm
     plan = make_plan(request)
     assert plan.references[0].dials == {"thickness": 3}
     assert said(plan, "warning") == [
-        "The adapters were trained on canny drawn in different ways; that of 'thick' is used."
+        "The adapters were trained on canny drawn in different ways; that of 'thick' is used. Say how with "
+        "--control canny=IN,dial=value, or use one of these adapters at a time."
     ]
     assert "in.mp4: lines 3 px thick, as the adapter 'thick' was trained on." in said(plan, "note")
 

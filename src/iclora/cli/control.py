@@ -189,7 +189,7 @@ def blocks(said: BlocksWords) -> None:
 
     Example: iclora control blocks in.mp4 -o blocks.mp4 --block 24
     """
-    _draw("blocks", said, {"size": said.block})
+    _draw("blocks", said, {"block": said.block})
 
 
 @app.command("green")
@@ -204,7 +204,6 @@ def green(said: GreenWords) -> None:
         mask = media.film(said.mask, fps=said.fps, max_frames=said.frames)
         # One of a still stays one, and is held; one of a clip is brought to the clip's clock.
         mask = mask if mask.num_frames == 1 else shaped(mask, None, said.frames)
-        mask = mask if said.size is None else media.resize(mask, *words.parse_size(said.size))
     _draw("green", said, {"mask": mask}, sources=[said.mask] if said.mask else [])
 
 
@@ -216,6 +215,8 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
         film = media.film(
             said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking")
         )
+        if (mask := dials.get("mask")) is not None:
+            dials["mask"] = _fit_mask(mask, film, size)
         film = shaped(film, size, said.frames)
         drawn = controls.CONTROLS[kind](film, **dials)
         steadiness = _steadiness(kind, film, dials) if dials.get("stabilise") else {}
@@ -228,6 +229,14 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
         before, after, lag = steadiness.values()
         text += f"; flicker {before:.2f}% to {after:.2f}%, lag {lag:.2f} frames"
     say(text)
+
+
+def _fit_mask(mask: Film, film: Film, size: tuple[int, int] | None) -> Film:
+    """Bring a mask to the size of the result, and say so where it is not that of the film."""
+    height, width = size or (film.height, film.width)
+    if (mask.height, mask.width) != (film.height, film.width):
+        say(f"the mask, {mask.width}x{mask.height}, is brought to {width}x{height}")
+    return controls.fit_mask(mask, film, (height, width))
 
 
 def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float]:

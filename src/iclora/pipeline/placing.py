@@ -24,12 +24,21 @@ def check_device(device: str) -> None:
         RequestError: There is no such device.
     """
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        there = torch.empty(0, device=device).device.type != "meta"
+    except (RuntimeError, AssertionError):
+        there = False
+    if not there:
         raise RequestError(
-            f"There is no device '{device}' here ({reason}). Use cpu, or cuda on a GPU."
-        ) from None
+            f"There is no device '{device}' here; what there is: {', '.join(known_devices())}. Choose one of "
+            "these; 'iclora doctor' says more."
+        )
+
+
+def known_devices() -> list[str]:
+    """Name the devices that are here, in PyTorch's words."""
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    apple = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *(f"cuda:{index}" for index in range(cards)), *apple]
 
 
 @contextmanager

@@ -31,17 +31,7 @@ class OnnxDepth:
     """
 
     def __init__(self, path: Path, *, distances: bool = False, device: str = "cpu") -> None:
-        if not path.is_file():
-            raise ModelError(
-                f"There is no file {path}; give the path of an .onnx file, or the estimator tiny."
-            )
-        try:
-            import onnxruntime
-            from onnxruntime.capi import onnxruntime_pybind11_state as state
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"{path} needs onnxruntime, which is not installed: pip install 'iclora[onnx]'"
-            ) from error
+        onnxruntime, state = runtime(path)
         self._path, self._distances = path, distances
         self._failures = (state.Fail, state.RuntimeException, state.InvalidArgument, state.NotImplemented)
         wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
@@ -89,6 +79,31 @@ class OnnxDepth:
                     f"{self._path} gives {found.shape}; a depth network gives one finite number a pixel."
                 )
             yield np.asarray(1 / np.maximum(values, 1e-3) if self._distances else values, np.float32)
+
+
+def runtime(path: Path) -> tuple[Any, Any]:
+    """Import what runs a network, once it is known to be there.
+
+    Args:
+        path: The network.
+
+    Returns:
+        onnxruntime, and its errors.
+
+    Raises:
+        MissingDependencyError: If onnxruntime is not installed.
+        ModelError: If the file is missing.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no file {path}; give the path of an .onnx file, or the estimator tiny.")
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path} needs onnxruntime, which is not installed: pip install 'iclora[onnx]'"
+        ) from error
+    return onnxruntime, state
 
 
 def _fixed(size: object) -> bool:

@@ -40,8 +40,7 @@ def read_depths(
         MediaError: If it cannot be read, is coloured, or holds no depth.
         RequestError: If `values` is neither, or as for `media.read`.
     """
-    if values is not None and values not in VALUES:
-        raise RequestError(f"A render's values cannot be {values!r}; say {' or '.join(VALUES)}.")
+    check_values(values)
     numbers, rate = media.read_values(path, fps=fps, max_frames=max_frames, progress=progress)
     if values is None:
         values = "distance" if _is_exr(Path(path)) else "near"
@@ -52,6 +51,19 @@ def read_depths(
             f"{path} holds numbers that are not finite; render its depth again, or say distance."
         )
     return Depths(nearness=numbers, fps=rate)
+
+
+def check_values(values: str | None) -> None:
+    """Refuse a word for what numbers of depth mean that is none.
+
+    Args:
+        values: As for `read_depths`.
+
+    Raises:
+        RequestError: If it is neither of `VALUES`.
+    """
+    if values is not None and values not in VALUES:
+        raise RequestError(f"Values of depth cannot be {values!r}; say {' or '.join(VALUES)}.")
 
 
 def _is_exr(path: Path) -> bool:

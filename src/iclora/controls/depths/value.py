@@ -42,6 +42,16 @@ class Depths:
         """How many frames there are."""
         return int(self.nearness.shape[0])
 
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.nearness.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.nearness.shape[2])
+
 
 def from_distances(distances: Float[np.ndarray, "f h w"], *, fps: float) -> Depths:
     """Turn distances, as renderers write them, into nearness.

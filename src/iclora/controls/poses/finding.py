@@ -50,10 +50,7 @@ def find_poses(
         MissingDependencyError: If the estimator's package is not installed.
         ModelError: If its weights cannot be fetched or read.
     """
-    if isinstance(estimator, str) and estimator not in ESTIMATORS:
-        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
-    if max_people is not None and max_people < 1:
-        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+    check_estimator(estimator, max_people=max_people)
     find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
     frames = []
     for people in find(clip.frames):
@@ -62,6 +59,22 @@ def find_poses(
             progress(len(frames), clip.num_frames)
     poses = Poses(points=follow(frames), height=clip.height, width=clip.width, fps=clip.fps)
     return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
+
+
+def check_estimator(estimator: str | Estimator, *, max_people: int | None = None) -> None:
+    """Refuse an estimator that does not exist, and a limit that keeps nobody.
+
+    Args:
+        estimator: A name, or an estimator.
+        max_people: As for `find_poses`.
+
+    Raises:
+        RequestError: If there is none of that name, or the limit is below 1.
+    """
+    if isinstance(estimator, str) and estimator not in ESTIMATORS:
+        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
+    if max_people is not None and max_people < 1:
+        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
 
 
 def check_somebody(poses: Poses, *, min_score: float) -> None:
