@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from iclora import media
+from iclora import controls, media
 from iclora.cli import words
 from iclora.cli.control import shaped
 from iclora.cli.present import (
@@ -119,6 +119,7 @@ def _check(said: DepthWords) -> Path:
         raise RequestError("--values is about a render or an .onnx file; add --render, or leave it out.")
     if not said.render:
         depths.check_estimator(said.estimator)
+        controls.check_installed(said.estimator)
     taken = (said.source, output, sidecar_path(output))
     check_beside([("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
     return output

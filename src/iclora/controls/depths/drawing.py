@@ -14,6 +14,7 @@ from iclora.clip import Clip
 from iclora.controls.depths.conventions import NEAR_WHITE, check_convention, coloured
 from iclora.controls.depths.value import Depths
 from iclora.errors import RequestError
+from iclora.media.room import check_room
 
 NEAR, FAR = 99.5, 0.5
 """Percentiles of all pixels of the clip that are drawn as nearest and as farthest."""
@@ -93,6 +94,7 @@ def draw_depths(
     check_drawing(convention=convention, near=near, far=far)
     low, high = depth_range(depths, near=near, far=far)
     height, width = depths.nearness.shape[1:] if size is None else size
+    check_room(depths.num_frames, height, width)
     drawn = np.empty((depths.num_frames, height, width, 3), np.uint8)
     for index, nearness in enumerate(depths.nearness):
         scaled = (nearness - np.float32(low)) / np.float32(high - low)

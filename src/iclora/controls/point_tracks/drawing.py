@@ -17,6 +17,7 @@ from jaxtyping import Float32, Int, UInt8
 from iclora.clip import Clip
 from iclora.controls.point_tracks.value import Tracks
 from iclora.errors import RequestError
+from iclora.media.room import check_room
 
 TRAIL_FRAMES = 50
 """Age in frames at which a place is last drawn."""
@@ -62,6 +63,7 @@ def draw_tracks(
     brush = _brush(width + 2 * _MARGIN)
     canvas = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN, 3), np.float32)
     discs = np.zeros(canvas.shape[:2], np.uint8)
+    check_room(tracks.num_frames, tracks.height, tracks.width)
     frames = np.zeros((tracks.num_frames, tracks.height, tracks.width, 3), np.uint8)
     for frame in range(tracks.num_frames):
         live = tracks.visible[:, max(0, frame - TRAIL_FRAMES) : frame + 1].any(axis=1)

@@ -90,5 +90,5 @@ def check_somebody(poses: Poses, *, min_score: float) -> None:
     if not poses.seen(min_score).any():
         raise RequestError(
             f"Nobody is found in any of the {poses.num_frames} frames with a score of {min_score:g}; bring a "
-            "clip in which people are larger, lower the least score, or try another estimator."
+            "clip in which people are larger, lower the least score (min-score), or try another estimator."
         )
