@@ -199,5 +199,6 @@ def test_one_of_several_people_is_retargeted(tmp_path: Path) -> None:
 
 
 def test_fetching_something_unknown() -> None:
-    done = CliRunner().invoke(app, ["models", "fetch", "openpose"])
-    assert done.exit_code == 1 and "There is nothing to fetch for 'openpose'" in done.stderr
+    for name in ("openpose", "a/b/c", "/etc"):
+        done = CliRunner().invoke(app, ["models", "fetch", name])
+        assert done.exit_code == 1 and f"There is nothing to fetch for '{name}'" in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download, snapshot_download
@@ -16,7 +15,6 @@ from iclora.checkpoints.released import INDEX
 from iclora.controls import hub as controls_hub
 from iclora.errors import ModelError
 
-_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PARTS = (
     "transformer",
     "vae",
@@ -29,11 +27,6 @@ _PARTS = (
 )
 _WANTED = [INDEX, *(f"{part}/*" for part in _PARTS)]
 _CONVERTED = "diffusers/LTX-2.3-Distilled-Diffusers or Lightricks/LTX-2"
-
-
-def is_repository(model: str) -> bool:
-    """Whether a name has the form of a repository on the hub, `owner/name`."""
-    return _REPOSITORY.fullmatch(model) is not None
 
 
 def find_fetched(repository: str) -> Path:

@@ -86,10 +86,11 @@ def fetch(
 
     Example: iclora models fetch diffusers/LTX-2.3-Distilled-Diffusers
     """
+    from iclora.controls import hub
     from iclora.controls.depths import anything
     from iclora.controls.poses import dwpose, weights
 
-    if "/" in name:
+    if hub.is_repository(name):
         from iclora import checkpoints
 
         say(

@@ -6,6 +6,7 @@ The hub's own functions try six times over half a minute before they say that th
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -18,10 +19,16 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 from huggingface_hub.utils import logging as hub_logging
 
 _LOG = logging.getLogger(__name__)
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 REACH_SECONDS = 5
 """How long the hub is waited for."""
 FAILURES = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError)
 """What a download may raise."""
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name has the form of a repository on the hub, `owner/name`."""
+    return _REPOSITORY.fullmatch(name) is not None
 
 
 def download(repository: str, name: str, *, about: str) -> Path:
