@@ -206,7 +206,12 @@ def test_slow_estimators_see_the_beginning_and_none_is_fetched(
 
 
 def test_the_device_is_looked_for_by_plan(micro_model: Path) -> None:
-    for device in ("warp", "cuda:99", "meta"):
-        done = plan(micro_model, "--control", "canny=none.mp4", "--device", device)
+    for device, words in (
+        ("warp", ("--control", "canny=none.mp4", "--device", "warp")),
+        ("cuda:99", ("--control", "canny=none.mp4", "--device", "cuda:99")),
+        ("meta", ("--device", "meta")),
+        ("warp", ("--control", "depth=none.mp4,device=warp")),
+    ):
+        done = plan(micro_model, *words)
         assert done.exit_code == 1
         assert f"There is no device '{device}' here; what there is: cpu" in done.stderr

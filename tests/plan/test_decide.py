@@ -162,6 +162,7 @@ def test_cropping_is_said(micro_model: Path) -> None:
         ({"size": (10, 64)}, "A size of 64x10 is too small: both sides must be 32 or more, and"),
         ({"size": (64, 10**6)}, "A size of 1000000x64 is too large: .* and 16384 at most. Ask for 64x64."),
         ({"num_frames": 10**21}, f"{10**21} frames are more than 100000. Ask for 9."),
+        ({"fps": 1e-9}, "A frame rate of 1e-09 is no rate. Ask for 16."),
         ({"fps": 1e9}, r"A frame rate of 1e\+09 is no rate. Ask for 16."),
         ({"num_frames": 0}, "0 frames are no clip. Ask for 9."),
         ({"fps": 0.0}, "A frame rate of 0 is no rate. Ask for 16."),

@@ -226,6 +226,7 @@ def _check_reading(one: ReferenceWords) -> None:
     estimator = controls.estimator_of(one.control, one.dials)
     if estimator is not None and not one.dials.get("render") and not _are_points(one):
         controls.check_installed(estimator)
+        check_device(one.dials.get("device", "cpu"))
 
 
 def _source(clip: Clip | Depths, path: Path, rate: float, fps: float, said: PlanWords) -> Source:

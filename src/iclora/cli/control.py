@@ -234,9 +234,10 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
 def _fit_mask(mask: Film, film: Film, size: tuple[int, int] | None) -> Film:
     """Bring a mask to the size of the result, and say so where it is not that of the film."""
     height, width = size or (film.height, film.width)
+    fitted = controls.fit_mask(mask, film, (height, width))
     if (mask.height, mask.width) != (film.height, film.width):
         say(f"the mask, {mask.width}x{mask.height}, is brought to {width}x{height}")
-    return controls.fit_mask(mask, film, (height, width))
+    return fitted
 
 
 def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float]:

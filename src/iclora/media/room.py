@@ -40,6 +40,11 @@ def free_bytes() -> int | None:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
+    return total_bytes()
+
+
+def total_bytes() -> int | None:
+    """Tell how much memory the computer has; None where the system does not say."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows

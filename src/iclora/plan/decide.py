@@ -34,6 +34,8 @@ COMFORT_SHARE = 4
 """From this multiple of the tokens at the model's own size on, the plan warns."""
 MAX_FRAMES = 100_000
 """More frames than that are a mistake."""
+MIN_RATE = 0.01
+"""A frame in a hundred seconds; slower ones are a mistake."""
 RATE_RANGE = (0.75, 1.25)
 """A control's frame rate is followed within these multiples of the model's own."""
 
@@ -236,7 +238,7 @@ def _rate(request: Request, facts: ModelFacts, findings: Findings) -> float:
     """Frames per second: asked for, else the first reference's where the model knows such rates."""
     slowest, fastest = (share * facts.recipe.fps for share in RATE_RANGE)
     if request.fps is not None:
-        if not 0 < request.fps <= MAX_RATE:
+        if not MIN_RATE <= request.fps <= MAX_RATE:
             text = f"A frame rate of {request.fps:g} is no rate."
             findings.error(text, advice=f"Ask for {facts.recipe.fps:g}.")
             return facts.recipe.fps
