@@ -156,6 +156,24 @@ def test_cropping_is_said(micro_model: Path) -> None:
     assert "in.mp4: its sides are cropped, 25% of the picture." in said(make_plan(asked), "note")
 
 
+def test_a_union_adapter_says_how_each_control_was_drawn(micro_model: Path, tmp_path: Path) -> None:
+    config = {"control": {"convention": "inferno", "thickness": 3}}
+    metadata = adapter_metadata(config=config) | {"iclora.control": "union"}
+    file = adapters.write(tmp_path / "union.safetensors", random_layers(micro_model), metadata)
+    kinds = ("canny", "depth", "pose", "grey")
+    plan = make_plan(
+        Request(
+            prompt="",
+            model=str(micro_model),
+            adapters=((str(file), 1.0),),
+            references=tuple(ReferenceRequest(source=source(label=kind), control=kind) for kind in kinds),
+        )
+    )
+    dials = [dict(one.dials) for one in plan.references]
+    assert dials == [{"thickness": 3}, {"convention": "inferno"}, {}, {}]
+    assert "depth: convention inferno, as the adapter 'union' was trained on." in said(plan, "note")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
