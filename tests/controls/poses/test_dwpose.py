@@ -105,6 +105,6 @@ def test_a_missing_package_names_its_command(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(MissingDependencyError, match="needs rtmlib, .*pip install --no-deps rtmlib"):
         dwpose.DWPose()
     monkeypatch.setitem(sys.modules, "rtmlib", ModuleType("rtmlib"))
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime.capi", None)
     with pytest.raises(MissingDependencyError, match="DWPose needs onnxruntime, which is not installed"):
         dwpose.DWPose()
