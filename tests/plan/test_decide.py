@@ -68,7 +68,8 @@ def test_adapters_that_saw_their_control_drawn_differently(micro_model: Path, tm
     plan = make_plan(request)
     assert plan.references[0].dials == {"thickness": 3}
     assert said(plan, "warning") == [
-        "The adapters were trained on canny drawn in different ways; that of 'thick' is used."
+        "The adapters were trained on canny drawn in different ways; that of 'thick' is used. Say how with "
+        "--control canny=IN,dial=value, or use one of these adapters at a time."
     ]
     assert "in.mp4: lines 3 px thick, as the adapter 'thick' was trained on." in said(plan, "note")
 
@@ -155,10 +156,32 @@ def test_cropping_is_said(micro_model: Path) -> None:
     assert "in.mp4: its sides are cropped, 25% of the picture." in said(make_plan(asked), "note")
 
 
+def test_a_union_adapter_says_how_each_control_was_drawn(micro_model: Path, tmp_path: Path) -> None:
+    config = {"control": {"convention": "inferno", "thickness": 3}}
+    metadata = adapter_metadata(config=config) | {"iclora.control": "union"}
+    file = adapters.write(tmp_path / "union.safetensors", random_layers(micro_model), metadata)
+    kinds = ("canny", "depth", "pose", "grey")
+    plan = make_plan(
+        Request(
+            prompt="",
+            model=str(micro_model),
+            adapters=((str(file), 1.0),),
+            references=tuple(ReferenceRequest(source=source(label=kind), control=kind) for kind in kinds),
+        )
+    )
+    dials = [dict(one.dials) for one in plan.references]
+    assert dials == [{"thickness": 3}, {"convention": "inferno"}, {}, {}]
+    assert "depth: convention inferno, as the adapter 'union' was trained on." in said(plan, "note")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"size": (10, 64)}, "A size of 64x10 is too small: both sides must be 32 or more. Ask for 64x64."),
+        ({"size": (10, 64)}, "A size of 64x10 is too small: both sides must be 32 or more, and"),
+        ({"size": (64, 10**6)}, "A size of 1000000x64 is too large: .* and 16384 at most. Ask for 64x64."),
+        ({"num_frames": 10**21}, f"{10**21} frames are more than 100000. Ask for 9."),
+        ({"fps": 1e-9}, "A frame rate of 1e-09 is no rate. Ask for 16."),
+        ({"fps": 1e9}, r"A frame rate of 1e\+09 is no rate. Ask for 16."),
         ({"num_frames": 0}, "0 frames are no clip. Ask for 9."),
         ({"fps": 0.0}, "A frame rate of 0 is no rate. Ask for 16."),
         ({"fps": float("nan")}, "A frame rate of nan is no rate"),

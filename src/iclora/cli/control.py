@@ -196,7 +196,7 @@ def blocks(said: BlocksWords) -> None:
 
     Example: iclora control blocks in.mp4 -o blocks.mp4 --block 24
     """
-    _draw("blocks", said, {"size": said.block})
+    _draw("blocks", said, {"block": said.block})
 
 
 @app.command("green")
@@ -211,7 +211,6 @@ def green(said: GreenWords) -> None:
         mask = media.film(said.mask, fps=said.fps, max_frames=said.frames)
         # One of a still stays one, and is held; one of a clip is brought to the clip's clock.
         mask = mask if mask.num_frames == 1 else shaped(mask, None, said.frames)
-        mask = mask if said.size is None else media.resize(mask, *words.parse_size(said.size))
     _draw("green", said, {"mask": mask}, sources=[said.mask] if said.mask else [])
 
 
@@ -223,6 +222,8 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
         film = media.film(
             said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking")
         )
+        if (mask := dials.get("mask")) is not None:
+            dials["mask"] = _fit_mask(mask, film, size)
         film = shaped(film, size, said.frames)
         drawn = controls.CONTROLS[kind](film, **dials)
         steadiness = _steadiness(kind, film, dials) if dials.get("stabilise") else {}
@@ -232,6 +233,15 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
     write_sidecar(output, {"command": f"control {kind}", "asked": asked, "result": shape | steadiness})
     size_said = f"{drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} per second"
     say(f"{output}: {size_said}{said_of(steadiness)}")
+
+
+def _fit_mask(mask: Film, film: Film, size: tuple[int, int] | None) -> Film:
+    """Bring a mask to the size of the result, and say so where it is not that of the film."""
+    height, width = size or (film.height, film.width)
+    fitted = controls.fit_mask(mask, film, (height, width))
+    if (mask.height, mask.width) != (film.height, film.width):
+        say(f"the mask, {mask.width}x{mask.height}, is brought to {width}x{height}")
+    return fitted
 
 
 def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float]:

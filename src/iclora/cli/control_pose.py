@@ -80,6 +80,10 @@ class PoseWords:
     scale: Annotated[float, typer.Option(help="Draw everybody so many times larger.")] = 1.0
     move: Annotated[str, typer.Option(metavar="X,Y", help="And so many pixels to the right, down.")] = "0,0"
     cache: Cached = True
+    person: Annotated[
+        int | None,
+        typer.Option(help="Whom --body, --scale and --move are for, counted from 0. Everybody if left out."),
+    ] = None
     sheet: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
     ] = None
@@ -120,12 +124,16 @@ def _check_words(said: PoseWords) -> Path:
     """Refuse words out of range, and results that could not be written, before any work is done."""
     poses.check_drawing(stick_width=said.stick_width, min_score=said.min_score)
     poses.check_smoothing(0.0 if said.smooth is None else said.smooth)
-    poses.check_placing(scale=said.scale, move=words.parse_offset(said.move, "--move"))
+    move = words.parse_offset(said.move, "--move")
+    poses.check_retargeting(body=said.body, scale=said.scale, move=move, person=said.person)
     sources = [said.source, *([said.body] if said.body is not None else [])]
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
     beside = [("keypoints", said.keypoints, (".json",)), ("a sheet", said.sheet, SHEETS)]
     taken = (*sources, output, sidecar_path(output))
     check_beside(beside, taken=taken, overwrite=said.overwrite)
+    if not poses.holds_keypoints(said.source):
+        poses.check_estimator(said.estimator, max_people=said.people)
+        controls.check_installed(said.estimator)
     return output
 
 
@@ -164,10 +172,9 @@ def _keypoints(said: PoseWords, report: Report) -> Keypoints:
             progress=steps_of(report, "people"),
         )
         amount = poses.SMOOTH if said.smooth is None else said.smooth
-    placed = steady = poses.smooth_poses(found, amount)
-    if other is not None:
-        placed = poses.with_body(placed, other)
-    placed = poses.place(placed, scale=said.scale, move=words.parse_offset(said.move, "--move"))
+    steady = poses.smooth_poses(found, amount)
+    move = words.parse_offset(said.move, "--move")
+    placed = poses.retarget(steady, body=other, scale=said.scale, move=move, person=said.person)
     poses.check_somebody(placed, min_score=said.min_score)
     return Keypoints(found=found, steady=steady, placed=placed)
 

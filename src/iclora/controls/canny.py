@@ -162,8 +162,10 @@ def _check(
 ) -> None:
     if blur is not None and not 0 <= blur < math.inf:
         raise RequestError(f"The blur is {blur} pixels; it must be 0 (none) or more. 1.5 suits most clips.")
-    if not (thickness >= 1 and thickness % 1 == 0):
-        raise RequestError(f"The line thickness is {thickness} pixels; it must be a whole number from 1 up.")
+    if not (1 <= thickness <= 512 and thickness % 1 == 0):
+        raise RequestError(
+            f"The line thickness is {thickness} pixels; it must be a whole number from 1 up, at most 512."
+        )
     if not min_length >= 0:
         raise RequestError(f"The least length of a line is {min_length} pixels; give 0 (all stay) or more.")
     for name, value in (("low", low), ("high", high)):

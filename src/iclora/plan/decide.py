@@ -11,6 +11,7 @@ from typing import Any
 
 from iclora import geometry
 from iclora.geometry import LatentGrid
+from iclora.media import MAX_RATE, MAX_SIDE_PX
 from iclora.plan.checking import check_dials
 from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
 from iclora.plan.keeping import keep_references, looks_one_way
@@ -31,6 +32,10 @@ MAX_SIZE_SHARE = 64
 """Most target tokens accepted, as a multiple of those at the model's own size: beyond it memory runs out."""
 COMFORT_SHARE = 4
 """From this multiple of the tokens at the model's own size on, the plan warns."""
+MAX_FRAMES = 100_000
+"""More frames than that are a mistake."""
+MIN_RATE = 0.01
+"""A frame in a hundred seconds; slower ones are a mistake."""
 RATE_RANGE = (0.75, 1.25)
 """A control's frame rate is followed within these multiples of the model's own."""
 
@@ -200,8 +205,12 @@ def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings
     smallest = _smallest_side(facts, multiple)
     if request.size is not None:
         wanted = request.size
-        if min(wanted) < smallest:
-            text = f"A size of {wanted[1]}x{wanted[0]} is too small: both sides must be {smallest} or more."
+        if min(wanted) < smallest or max(wanted) > MAX_SIDE_PX:
+            which = "small" if min(wanted) < smallest else "large"
+            text = (
+                f"A size of {wanted[1]}x{wanted[0]} is too {which}: both sides must be {smallest} or more, "
+                f"and {MAX_SIDE_PX} at most."
+            )
             findings.error(text, advice=f"Ask for {facts.recipe.width}x{facts.recipe.height}.")
             wanted = (facts.recipe.height, facts.recipe.width)
         size = geometry.snap_size(*wanted, multiple)
@@ -229,7 +238,7 @@ def _rate(request: Request, facts: ModelFacts, findings: Findings) -> float:
     """Frames per second: asked for, else the first reference's where the model knows such rates."""
     slowest, fastest = (share * facts.recipe.fps for share in RATE_RANGE)
     if request.fps is not None:
-        if not (math.isfinite(request.fps) and request.fps > 0):
+        if not MIN_RATE <= request.fps <= MAX_RATE:
             text = f"A frame rate of {request.fps:g} is no rate."
             findings.error(text, advice=f"Ask for {facts.recipe.fps:g}.")
             return facts.recipe.fps
@@ -251,8 +260,9 @@ def _length(request: Request, facts: ModelFacts, fps: float, factor: int, findin
     """Frames: asked for, else as long as the first reference, at most what the model was made for."""
     whole = max(1, (facts.recipe.num_frames - 1) // factor) * factor + 1
     if request.num_frames is not None:
-        if request.num_frames < 1:
-            text = f"{request.num_frames} frames are no clip."
+        if not 1 <= request.num_frames <= MAX_FRAMES:
+            few = request.num_frames < 1
+            text = f"{request.num_frames} frames are {'no clip' if few else f'more than {MAX_FRAMES}'}."
             findings.error(text, advice=f"Ask for {facts.recipe.num_frames}.")
             return whole
         num_frames = max(0, round((request.num_frames - 1) / factor)) * factor + 1

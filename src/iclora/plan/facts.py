@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKLLTX2Video, LTX2VideoTransformer3DModel
 from transformers import AutoTokenizer
@@ -19,13 +17,14 @@ from transformers import AutoTokenizer
 from iclora import adapters, checkpoints, geometry
 from iclora.adapters import Outline
 from iclora.checkpoints import Recipe
-from iclora.clip import Clip
-from iclora.controls import CONTROLS
+from iclora.controls import CONTROLS, check_dials, dials_of
 from iclora.errors import AdapterError, ModelError, RequestError
 from iclora.geometry import LatentFactors, LatentGrid
 
-_NO_DIALS = ("clip", "mask", "progress")
-"""Parameters of a control that say nothing of how it is drawn."""
+UNION = frozenset({"canny", "depth", "pose"})
+"""Controls that an adapter of the control `union` follows."""
+_NOT_TRAINED = ("mask", "body", "person", "device", "render", "values", "canvas", "keypoints")
+"""Dials that say nothing of how a control looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ class AdapterFacts:
     path: Path
     outline: Outline
     misfit: str
-    dials: Mapping[str, int | float | str]
+    dials: Mapping[str, Any]
 
 
 def model_facts(model: str) -> ModelFacts:
@@ -120,7 +119,7 @@ def adapter_facts(facts: ModelFacts, name: str) -> AdapterFacts:
     return AdapterFacts(path=path, outline=outline, misfit=_misfit(facts, outline), dials=dials)
 
 
-def control_dials(outline: Outline) -> dict[str, int | float | str]:
+def control_dials(outline: Outline) -> dict[str, Any]:
     """Read from an adapter's `iclora.config` how the control it was trained on was drawn.
 
     Args:
@@ -132,7 +131,7 @@ def control_dials(outline: Outline) -> dict[str, int | float | str]:
     Raises:
         AdapterError: If what it says cannot be read, or the control has no such dial or value.
     """
-    control = CONTROLS.get(outline.control or "")
+    kinds = UNION if outline.control == "union" else frozenset(CONTROLS) & {outline.control or ""}
     try:
         config = json.loads(outline.metadata.get("iclora.config") or "{}")
         dials = dict(config.get("control", {}))
@@ -140,23 +139,19 @@ def control_dials(outline: Outline) -> dict[str, int | float | str]:
         raise AdapterError(
             f"'iclora.config' of {outline.source} is not readable JSON settings ({error}). Fetch it again."
         ) from error
-    if control is None or not dials:
+    if not kinds or not dials:
         return {}
-    known = inspect.signature(control).parameters
-    for name, value in dials.items():
-        usual = known[name].default if name in known else None
-        kinds = type(usual) if isinstance(usual, int | str) else (int, float)
-        fits = isinstance(value, kinds) and not isinstance(value, bool)
-        if name not in known or name in _NO_DIALS or not fits:
-            raise AdapterError(
-                f"{outline.source} was trained on {outline.control} with {name}={value!r}, which this "
-                "version cannot draw. Install the version that trained it."
-            )
-        dials[name] = value if isinstance(usual, int | str) else float(value)
+    known = {name for kind in kinds for name in dials_of(kind)} - set(_NOT_TRAINED)
     try:
-        control(Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0), **dials)
+        for name in dials.keys() - known:
+            raise RequestError(f"It has no dial {name!r}.")
+        for kind in sorted(kinds):
+            dials |= check_dials(kind, {name: dials[name] for name in dials_of(kind) if name in dials})
     except RequestError as error:
-        raise AdapterError(f"{outline.source} says how its control is drawn, but: {error}") from error
+        raise AdapterError(
+            f"{outline.source} was trained on {outline.control} drawn with {json.dumps(dials)}, which this "
+            f"version cannot draw: {error} Install the version that trained it."
+        ) from error
     return dials
 
 

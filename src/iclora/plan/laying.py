@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from iclora import geometry
+from iclora.controls import drawing
 from iclora.geometry import LatentFactors, LatentGrid
+from iclora.plan.facts import UNION
 from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, ReferenceRequest, Source
 
 
@@ -74,29 +77,45 @@ def lay_reference(
     )
 
 
-def _dials(
-    asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Findings
-) -> Mapping[str, int | float | str]:
-    """How a control is drawn, or the lines of one that is ready: as the adapter saw it in training."""
+def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Findings) -> Mapping[str, Any]:
+    """How a control is drawn, or the lines of one that is ready: as asked, else as in training."""
     kind = "canny" if asked.control is None and asked.source.is_lines else asked.control
-    drawn = [adapter for adapter in adapters if adapter.control == kind and adapter.dials]
-    if kind is None or not drawn:
+    if kind is None:
         return {}
-    dials, name = drawn[0].dials, drawn[0].name
-    if any(dict(other.dials) != dict(dials) for other in drawn[1:]):
-        text = f"The adapters were trained on {kind} drawn in different ways; that of '{name}' is used."
-        findings.warning(text, about="adapter")
-    if asked.control is not None:
-        how = ", ".join(_in_words(*dial) for dial in dials.items())
+    trained = [
+        (adapter.name, drawing(kind, adapter.dials))
+        for adapter in adapters
+        if adapter.control == kind or (adapter.control == "union" and kind in UNION)
+    ]
+    name, dials = next((one for one in trained if one[1]), ("", {}))
+    if any(other and other != dials for _, other in trained):
+        findings.warning(
+            f"The adapters were trained on {kind} drawn in different ways; that of '{name}' is used.",
+            advice=f"Say how with --control {kind}=IN,dial=value, or use one of these adapters at a time.",
+            about="adapter",
+        )
+    if asked.control is None:
+        if (thickness := dials.get("thickness", 1)) != 1:
+            how = _in_words("thickness", thickness)
+            findings.note(f"{asked.source.label}: thinner {how}, as the adapter '{name}' was trained on.")
+        return dials
+    taken = {dial: value for dial, value in dials.items() if dial not in asked.dials}
+    if taken:
+        how = ", ".join(_in_words(*dial) for dial in taken.items())
         findings.note(f"{asked.source.label}: {how}, as the adapter '{name}' was trained on.")
-    elif (thickness := dials.get("thickness", 1)) != 1:
-        how = _in_words("thickness", thickness)
-        findings.note(f"{asked.source.label}: thinner {how}, as the adapter '{name}' was trained on.")
-    return dials
+    against = {dial: value for dial, value in dials.items() if asked.dials.get(dial, value) != value}
+    for dial, value in against.items():
+        findings.warning(
+            f"{asked.source.label}: {_in_words(dial, asked.dials[dial])} as asked, but the adapter '{name}' "
+            f"was trained on {_in_words(dial, value)}.",
+            advice=f"Leave {dial} out, unless the control shall look otherwise.",
+            about="adapter",
+        )
+    return {**taken, **asked.dials}
 
 
-def _in_words(dial: str, value: int | float | str) -> str:
-    said = value if isinstance(value, str) else f"{value:g}"
+def _in_words(dial: str, value: Any) -> str:
+    said = f"{value:g}" if isinstance(value, float) else str(value)
     return f"lines {said} px thick" if dial == "thickness" else f"{dial} {said}"
 
 

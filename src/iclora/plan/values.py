@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from iclora.clip import Clip
-from iclora.controls import is_lines
+from iclora.controls import Depths, is_lines
 from iclora.errors import AdapterError, RequestError
 from iclora.geometry import LatentGrid
 
@@ -76,15 +76,15 @@ class Source:
     has_rate: bool = True
 
     @classmethod
-    def of(cls, clip: Clip, label: str) -> Source:
-        """Read the facts off a clip."""
+    def of(cls, clip: Clip | Depths, label: str) -> Source:
+        """Read the facts off a clip, or off depth."""
         return cls(
             label=label,
             height=clip.height,
             width=clip.width,
             num_frames=clip.num_frames,
             fps=clip.fps,
-            is_lines=is_lines(clip),
+            is_lines=isinstance(clip, Clip) and is_lines(clip),
         )
 
 
@@ -95,12 +95,14 @@ class ReferenceRequest:
     Attributes:
         source: The clip's facts.
         control: The control to extract from it first, such as `canny`; None: it is used as it is.
+        dials: How to draw it, such as `{"thickness": 3}`; what is left out is as the adapter was trained.
         masked: Whether an attention mask comes with it.
         warnings: What was found about it before planning, each a text and an advice.
     """
 
     source: Source
     control: str | None = None
+    dials: Mapping[str, Any] = field(default_factory=dict)
     strength: float = 1.0
     attention_strength: float = 1.0
     masked: bool = False
@@ -182,7 +184,7 @@ class PlannedAdapter:
     downscale_source: str
     temporal_factor: int
     reference_attention: str | None = None
-    dials: Mapping[str, int | float | str] = field(default_factory=dict)
+    dials: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +203,7 @@ class PlannedReference:
     height: int
     width: int
     grid: LatentGrid
-    dials: Mapping[str, int | float | str] = field(default_factory=dict)
+    dials: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

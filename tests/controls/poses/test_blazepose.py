@@ -57,7 +57,7 @@ class MadeUp:
 
 
 def found_by(networks: MadeUp, num_frames: int, monkeypatch: pytest.MonkeyPatch) -> list[list[np.ndarray]]:
-    monkeypatch.setattr(subject, "_interpreter", lambda: None)
+    monkeypatch.setattr(subject, "runtime", lambda: None)
     monkeypatch.setattr(subject, "_load", networks.load)
     paths = {name: Path(name) for name in ("pose_detection.tflite", "pose_landmark_full.tflite")}
     return list(BlazePose(paths)(np.zeros((num_frames, 224, 224, 3), np.uint8)))
@@ -175,3 +175,9 @@ def test_two_people_in_a_picture(carphone: Clip, blazepose_weights: dict[str, Pa
     assert poses.num_people == 2
     left, right = sorted(float(poses.body[0, number, 0, 0]) for number in range(2))
     assert left == pytest.approx(94, abs=8) and right == pytest.approx(both.width - 94, abs=8)
+
+
+@pytest.mark.weights
+def test_loading_says_nothing(blazepose_weights: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    BlazePose(blazepose_weights)
+    assert capfd.readouterr() == ("", "")

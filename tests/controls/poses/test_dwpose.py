@@ -88,10 +88,10 @@ def test_an_unreachable_hub_is_one_line_that_says_what_to_do(
     failing: Callable[..., str],
 ) -> None:
     (rtmlib / dwpose.DETECTOR).unlink()
-    monkeypatch.setattr(dwpose, "hf_hub_download", failing)
+    monkeypatch.setattr(dwpose.hub, "hf_hub_download", failing)
     with pytest.raises(ModelError) as caught:
         dwpose.DWPose()
-    assert "Fetching yolox_l.onnx of yzd-v/DWPose (Apache-2.0)" in caplog.text
+    assert "Fetching yolox_l.onnx of yzd-v/DWPose (for DWPose, Apache-2.0)" in caplog.text
     message = str(caught.value)
     assert (
         "Download yolox_l.onnx and dw-ll_ucoco_384.onnx from the Hugging Face repository yzd-v/DWPose"
@@ -102,5 +102,9 @@ def test_an_unreachable_hub_is_one_line_that_says_what_to_do(
 
 def test_a_missing_package_names_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rtmlib", None)
-    with pytest.raises(MissingDependencyError, match="pip install --no-deps rtmlib"):
+    with pytest.raises(MissingDependencyError, match="needs rtmlib, .*pip install --no-deps rtmlib"):
+        dwpose.DWPose()
+    monkeypatch.setitem(sys.modules, "rtmlib", ModuleType("rtmlib"))
+    monkeypatch.setitem(sys.modules, "onnxruntime.capi", None)
+    with pytest.raises(MissingDependencyError, match="DWPose needs onnxruntime, which is not installed"):
         dwpose.DWPose()

@@ -30,7 +30,7 @@ from iclora.controls.depths.finding import (
     find_depths,
     named,
 )
-from iclora.controls.depths.renders import VALUES, film_render, read_depths
+from iclora.controls.depths.renders import check_values, film_render, read_depths
 from iclora.controls.depths.value import DepthFilm, Depths, from_distances
 
 __all__ = [
@@ -40,12 +40,12 @@ __all__ = [
     "NEAR",
     "NEAR_WHITE",
     "RELEASES",
-    "VALUES",
     "DepthEstimator",
     "DepthFilm",
     "Depths",
     "check_drawing",
     "check_estimator",
+    "check_values",
     "convention_of",
     "depth_range",
     "draw_depths",

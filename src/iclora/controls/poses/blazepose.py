@@ -14,7 +14,10 @@ detector (its weights are stored sparse), and `tflite-runtime` is built for nump
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +71,7 @@ class BlazePose:
     """
 
     def __init__(self, paths: Mapping[str, Path] | None = None) -> None:
-        interpreter = _interpreter()
+        interpreter = runtime()
         paths = weights.find_blazepose() if paths is None else paths
         self._detector = _load(interpreter, paths[weights.DETECTOR])
         self._landmarks = _load(interpreter, paths[weights.LANDMARKS])
@@ -157,7 +160,15 @@ def _near(one: Region, other: Region) -> bool:
     return math.hypot(one.x - other.x, one.y - other.y) < SAME_PLACE * max(one.size, other.size)
 
 
-def _interpreter() -> Any:
+def runtime() -> Any:
+    """Import what runs the networks.
+
+    Returns:
+        LiteRT's interpreter.
+
+    Raises:
+        MissingDependencyError: If it is not installed.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
@@ -167,11 +178,26 @@ def _interpreter() -> Any:
     return Interpreter
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the terminal what LiteRT's own code says there of each network; what it raises says all."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _load(interpreter: Any, path: Path) -> Network:
     """Load a network; what comes back takes one picture and gives its outputs without their batch axis."""
     try:
-        network = interpreter(model_path=str(path), num_threads=1)
-        network.allocate_tensors()
+        with _quiet():
+            network = interpreter(model_path=str(path), num_threads=1)
+            network.allocate_tensors()
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"{path} cannot be read as a network ({error}); delete it and run again.") from error
     source = network.get_input_details()[0]["index"]

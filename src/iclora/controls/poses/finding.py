@@ -56,10 +56,7 @@ def find_poses(
         MissingDependencyError: If the estimator's package is not installed.
         ModelError: If its weights cannot be fetched or read.
     """
-    if isinstance(estimator, str) and estimator not in ESTIMATORS:
-        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
-    if max_people is not None and max_people < 1:
-        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+    check_estimator(estimator, max_people=max_people)
     find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
 
     def found() -> Float32[np.ndarray, "f p 130 3"]:
@@ -98,6 +95,22 @@ def weights_of(name: str) -> list[Path]:
     return [dwpose.find(file) for file in (dwpose.DETECTOR, dwpose.KEYPOINTS)]
 
 
+def check_estimator(estimator: str | Estimator, *, max_people: int | None = None) -> None:
+    """Refuse an estimator that does not exist, and a limit that keeps nobody.
+
+    Args:
+        estimator: A name, or an estimator.
+        max_people: As for `find_poses`.
+
+    Raises:
+        RequestError: If there is none of that name, or the limit is below 1.
+    """
+    if isinstance(estimator, str) and estimator not in ESTIMATORS:
+        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
+    if max_people is not None and max_people < 1:
+        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+
+
 def check_somebody(poses: Poses, *, min_score: float) -> None:
     """Refuse poses that would draw nothing but black.
 
@@ -111,5 +124,5 @@ def check_somebody(poses: Poses, *, min_score: float) -> None:
     if not poses.seen(min_score).any():
         raise RequestError(
             f"Nobody is found in any of the {poses.num_frames} frames with a score of {min_score:g}; bring a "
-            "clip in which people are larger, lower the least score, or try another estimator."
+            "clip in which people are larger, lower the least score (min-score), or try another estimator."
         )
