@@ -34,7 +34,7 @@ def judge_mask(
     try:
         tokens = mask_to_tokens(torch.as_tensor(values), grid)
     except RequestError as error:
-        findings.error(f"{label}: {error}")
+        findings.error(f"{label}: {error}", advice="A still serves all frames.")
         return findings
     strongest = float(tokens.max())
     if not values.any():

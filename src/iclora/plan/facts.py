@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -132,32 +131,45 @@ def control_dials(outline: Outline) -> dict[str, int | float | str]:
     Raises:
         AdapterError: If what it says cannot be read, or the control has no such dial or value.
     """
-    control = CONTROLS.get(outline.control or "")
-    try:
-        config = json.loads(outline.metadata.get("iclora.config") or "{}")
-        dials = dict(config.get("control", {}))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise AdapterError(
-            f"'iclora.config' of {outline.source} is not readable JSON settings ({error}). Fetch it again."
-        ) from error
-    if control is None or not dials:
+    dials = adapters.control_settings(outline)
+    drawers = {kind: CONTROLS[kind] for kind in outline.controls if kind in CONTROLS}
+    if not drawers:
         return {}
-    known = inspect.signature(control).parameters
     for name, value in dials.items():
-        usual = known[name].default if name in known else None
+        known = next((_parameters(one)[name] for one in drawers.values() if name in _parameters(one)), None)
+        usual = None if known is None else known.default
         kinds = type(usual) if isinstance(usual, int | str) else (int, float)
         fits = isinstance(value, kinds) and not isinstance(value, bool)
-        if name not in known or name in _NO_DIALS or not fits:
+        if known is None or name in _NO_DIALS or not fits:
             raise AdapterError(
-                f"{outline.source} was trained on {outline.control} with {name}={value!r}, which this "
+                f"{outline.source} was trained on {' or '.join(drawers)} with {name}={value!r}, which this "
                 "version cannot draw. Install the version that trained it."
             )
         dials[name] = value if isinstance(usual, int | str) else float(value)
-    try:
-        control(Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0), **dials)
-    except RequestError as error:
-        raise AdapterError(f"{outline.source} says how its control is drawn, but: {error}") from error
+    for kind, control in drawers.items():
+        try:
+            control(Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0), **dials_of(kind, dials))
+        except RequestError as error:
+            raise AdapterError(f"{outline.source} says how its control is drawn, but: {error}") from error
     return dials
+
+
+def dials_of(kind: str, dials: Mapping[str, int | float | str]) -> dict[str, int | float | str]:
+    """Pick those dials that a control has; an adapter that follows several may say dials of each.
+
+    Args:
+        kind: A name in `controls.CONTROLS`; any other has none.
+        dials: From `control_dials`.
+
+    Returns:
+        Its dials.
+    """
+    known = _parameters(CONTROLS[kind]) if kind in CONTROLS else {}
+    return {name: value for name, value in dials.items() if name in known}
+
+
+def _parameters(control: Callable[..., Clip]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(control).parameters
 
 
 def _misfit(facts: ModelFacts, outline: Outline) -> str:
@@ -165,7 +177,7 @@ def _misfit(facts: ModelFacts, outline: Outline) -> str:
     if outline.base not in (None, facts.recipe.base):
         return (
             f"{outline.source} was trained on the base '{outline.base}', but this model is "
-            f"'{facts.recipe.base}'. Load the base it was trained on."
+            f"'{facts.recipe.base}'."
         )
     with torch.device("meta"):
         transformer = LTX2VideoTransformer3DModel.from_config(_config(facts.path, "transformer"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from iclora import geometry
 from iclora.geometry import LatentFactors, LatentGrid
+from iclora.plan.facts import dials_of
 from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, ReferenceRequest, Source
 
 
@@ -54,7 +55,7 @@ def lay_reference(
     for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
         if not 0 <= value <= 1:
             text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
-            findings.error(text)
+            findings.error(text, advice="1 is usual.")
     frames = (canvas.num_frames - 1) // temporal + 1
     height, width = canvas.height // downscale, canvas.width // downscale
     return PlannedReference(
@@ -79,13 +80,17 @@ def _dials(
 ) -> Mapping[str, int | float | str]:
     """How a control is drawn, or the lines of one that is ready: as the adapter saw it in training."""
     kind = "canny" if asked.control is None and asked.source.is_lines else asked.control
-    drawn = [adapter for adapter in adapters if adapter.control == kind and adapter.dials]
-    if kind is None or not drawn:
+    if kind is None:
         return {}
-    dials, name = drawn[0].dials, drawn[0].name
-    if any(dict(other.dials) != dict(dials) for other in drawn[1:]):
+    drawn = {one.name: dials_of(kind, one.dials) for one in adapters if kind in one.controls}
+    drawn = {name: dials for name, dials in drawn.items() if dials}
+    if not drawn:
+        return {}
+    name, dials = next(iter(drawn.items()))
+    if any(other != dials for other in drawn.values()):
         text = f"The adapters were trained on {kind} drawn in different ways; that of '{name}' is used."
-        findings.warning(text, about="adapter")
+        advice = "Name the adapter first whose way is to hold, or use one of them."
+        findings.warning(text, advice, about="adapter")
     if asked.control is not None:
         how = ", ".join(_in_words(*dial) for dial in dials.items())
         findings.note(f"{asked.source.label}: {how}, as the adapter '{name}' was trained on.")
@@ -102,7 +107,7 @@ def _in_words(dial: str, value: int | float | str) -> str:
 
 def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
     """Say how a reference is brought to the result's rate and length."""
-    said = []
+    said, advice = [], ""
     if not source.has_rate:
         text = f"{source.label}: pictures have no frame rate; {canvas.fps:.4g} per second are taken."
         findings.warning(text, advice="Say the rate they were made at with --fps.")
@@ -114,10 +119,12 @@ def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
         available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
         if available < canvas.num_frames:
             said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
+            advice = "--frames asks for fewer; or bring a longer clip."
         elif available > canvas.num_frames:
             said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
+            advice = "--frames asks for more; for another part, cut the clip."
     if said:
-        findings.note(f"{source.label}: {'; '.join(said)}.")
+        findings.note(f"{source.label}: {'; '.join(said)}.", advice)
 
 
 def _say_picture(
@@ -130,9 +137,18 @@ def _say_picture(
         side = "sides" if aspect > 1 else "top and bottom"
         lost = 1 - min(aspect, 1 / aspect)
         text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
-        findings.note(text)
-    kinds = {adapter.control for adapter in adapters} - {None}
+        findings.note(text, f"A --size as wide to high as {source.width} to {source.height} keeps it whole.")
+    kinds = {kind for adapter in adapters for kind in adapter.controls}
     if asked.control is not None and kinds and asked.control not in kinds:
-        followed = " or ".join(sorted(map(str, kinds)))
-        text = f"{source.label}: the control is {asked.control}, but the adapter follows {followed}."
-        findings.warning(text, about="adapter")
+        followed = " or ".join(sorted(kinds))
+        findings.warning(
+            f"{source.label}: the control is {asked.control}, but the adapter follows {followed}.",
+            advice=_instead(asked.control, sorted(kinds)),
+            about="adapter",
+        )
+
+
+def _instead(asked: str, followed: list[str]) -> str:
+    """What to ask for where an adapter does not follow the control asked for."""
+    words = ["--reference FILE" if kind == "film" else f"--control {kind}=FILE" for kind in followed]
+    return f"Say {' or '.join(words)}, or name an adapter that follows {asked}."

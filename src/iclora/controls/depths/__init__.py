@@ -9,7 +9,7 @@
 """
 
 from iclora.controls.depths.anything import RELEASES
-from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE, convention_of
+from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE
 from iclora.controls.depths.drawing import FAR, NEAR, check_drawing, depth_range, draw_depths
 from iclora.controls.depths.finding import (
     DEPTH_ESTIMATORS,
@@ -33,7 +33,6 @@ __all__ = [
     "Depths",
     "check_drawing",
     "check_estimator",
-    "convention_of",
     "depth_range",
     "draw_depths",
     "find_depths",
