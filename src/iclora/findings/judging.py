@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from iclora.controls.depths.conventions import NEAR_WHITE
-from iclora.findings.kinds import FAMILIES, Family, Misfit, drawn, misfit, resemblance
+from iclora.findings.kinds import FAMILIES, Family, Misfit, misfit, named, resemblance
 from iclora.findings.looks import Look
 from iclora.plan import Findings
 from iclora.plan.values import About
@@ -109,12 +109,10 @@ def _say_misfit(misfits: list[Misfit], expected: Expected, label: str, findings:
     if badly_drawn is not None:
         findings.warning(f"{label}: {badly_drawn.how}.", advice=badly_drawn.advice)
         return
-    kinds, like = expected.kinds, misfits[0].how
-    looks = f", {drawn(kinds[0])}," if len(kinds) == 1 else ","
-    named = kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
-    what = f"the adapter follows {named}" if expected.by_adapter else f"expected is {named}"
+    what = "the adapter follows" if expected.by_adapter else "expected is"
+    text = f"{label}: {what} {named(expected.kinds)}, but this clip looks like {misfits[0].how}."
     advice = " ".join(dict.fromkeys(one.advice for one in misfits))
-    findings.warning(f"{label}: {what}{looks} but this clip looks like {like}.", advice=advice, about=about)
+    findings.warning(text, advice=advice, about=about)
 
 
 def _say_faint(seen: Look, family: Family, label: str, findings: Findings) -> None:
@@ -125,12 +123,12 @@ def _say_faint(seen: Look, family: Family, label: str, findings: Findings) -> No
             f"{label}: little contrast: {seen.spread:.0f} of 255 levels are used, usual are {least:.0f} up.",
             advice="Stretch its levels over the whole clip, not frame by frame.",
         )
-    if seen.drawn < LEAST_DRAWN.get(family, 0):
+    elif seen.drawn < LEAST_DRAWN.get(family, 0):
         findings.warning(
             f"{label}: little detail: lines cover {seen.drawn:.2%} of the picture.",
             advice="Lower the thresholds of the edges, or draw thicker lines.",
         )
-    if seen.relief < LEAST_RELIEF.get(family, 0):
+    elif seen.relief < LEAST_RELIEF.get(family, 0):
         findings.warning(
             f"{label}: little detail: in {seen.relief:.2%} of the picture the level changes visibly.",
             advice="Choose a sharper clip, or stretch its levels.",

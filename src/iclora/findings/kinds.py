@@ -5,7 +5,7 @@ A kind is a name in `controls.CONTROLS`, or `film`, the filmed clip as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -38,11 +38,10 @@ _DRAWN: Mapping[str, str] = MappingProxyType(
         "tracks": "coloured trails on black",
         "soft-edges": "soft white edges on black",
         "line-art": "white strokes on black",
-        "depth": "smooth and grey",
+        "depth": "a smooth picture",
         "normals": "a direction at each pixel, as a colour",
         "grey": "a film without colours",
         "green": "a film with pure green in it",
-        "film": "the film as it is",
     }
 )
 
@@ -66,8 +65,8 @@ UPSIDE_DOWN, LIGHT_ABOVE, MOST_LIGHT = -0.4, -0.1, 0.7
 light; and the share that is light by itself. Good: from -0.33, and to 0.37."""
 LEAST_STROKE_DARK = 0.25
 """Of soft edges and strokes; good: from 0.27."""
-LEAST_NORMALS = 0.9
-"""Share of pixels that are normals; good: 1. Other pictures: to NNN."""
+LEAST_NORMALS = 0.8
+"""Share of pixels that are normals; good: 1, compressed from 0.90. Other pictures: to 0.58."""
 SWAPPED = 2.0
 """Red over blue pixels of trails of tracks; good: at most 0.01, so swapped ones have 100 or more."""
 SWAPPED_BELOW = -0.05
@@ -90,9 +89,12 @@ class Misfit:
     other: bool = False
 
 
-def drawn(kind: str) -> str:
-    """What a kind of control looks like, in words."""
-    return _DRAWN.get(kind, kind)
+def named(kinds: Sequence[str]) -> str:
+    """Name kinds of control, and where it is one alone what it looks like."""
+    names = ["the film as it is" if kind == "film" else kind for kind in kinds]
+    if len(names) > 1:
+        return f"{', '.join(names[:-1])} or {names[-1]}"
+    return f"{names[0]}, {_DRAWN[kinds[0]]}" if kinds[0] in _DRAWN else names[0]
 
 
 def resemblance(seen: Look) -> str:
@@ -142,7 +144,7 @@ def _lines(kind: str, like: str, label: str) -> Misfit | None:
     if like == WHITE_LINES:
         return None
     if like == BLACK_LINES:
-        return _inverted(kind, f"black lines on white, but {drawn(kind)} are expected")
+        return _inverted(kind, f"black lines on white, but {_DRAWN[kind]} are expected")
     if like == TRAILS:
         return Misfit(
             how=like,
@@ -167,7 +169,7 @@ def _trails(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
             )
         return None
     if seen.light >= LEAST_LIGHT:
-        return _inverted(kind, f"lines on white, but {drawn(kind)} are expected")
+        return _inverted(kind, f"lines on white, but {_DRAWN[kind]} are expected")
     if seen.dark >= LEAST_DARK and seen.coloured <= MOST_GREY_COLOUR and like != SMOOTH:
         return Misfit(
             how=f"the lines have no colour, but colours tell the parts of a {kind} control apart",
@@ -181,7 +183,7 @@ def _strokes(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
     if grey and seen.dark >= LEAST_STROKE_DARK and like in (WHITE_LINES, FILM):
         return None
     if grey and seen.light >= LEAST_STROKE_DARK and like in (BLACK_LINES, FILM):
-        return _inverted(kind, f"dark on white, but {drawn(kind)} are expected")
+        return _inverted(kind, f"dark on white, but {_DRAWN[kind]} are expected")
     return _other(kind, like, label)
 
 
@@ -251,8 +253,9 @@ def _inverted(kind: str, how: str) -> Misfit:
 
 
 def _other(kind: str, like: str, label: str) -> Misfit:
+    thing = "edges" if kind == "canny" else kind
     if like == FILM and kind != "normals":
-        return Misfit(how=like, advice=f"For its {kind} use --control {kind}={label}.", other=True)
+        return Misfit(how=like, advice=f"For its {thing} use --control {kind}={label}.", other=True)
     source = "depth use --control normals=DEPTH" if kind == "normals" else f"a film use --control {kind}=FILM"
-    advice = f"For the {kind} of {source}, or use an adapter for what it is."
+    advice = f"For the {thing} of {source}, or use an adapter for what it is."
     return Misfit(how=like, advice=advice, other=True)

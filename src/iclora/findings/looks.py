@@ -36,6 +36,7 @@ _UNIT = 0.15
 """Length by which a colour read as a normal may miss 1."""
 
 Picture = UInt8[np.ndarray, "h w 3"]
+Small = UInt8[np.ndarray, "y x 3"]
 Grey = UInt8[np.ndarray, "h w"]
 
 
@@ -149,7 +150,7 @@ def _measure(frame: Picture) -> dict[str, float]:
     }
 
 
-def _small(frame: Picture) -> Picture:
+def _small(frame: Picture) -> Small:
     scale = LOOKED_PX / min(frame.shape[:2])
     height, width = (round(side * scale) for side in frame.shape[:2])
     return frame if scale >= 1 else scale_picture(frame, height, width)
@@ -167,7 +168,7 @@ def _spread(brightest: Grey) -> float:
     return float(np.searchsorted(below, 1 - _TAIL) - np.searchsorted(below, _TAIL, side="right"))
 
 
-def _fine_lines(frame: Picture, small: Picture) -> bool:
+def _fine_lines(frame: Picture, small: Small) -> bool:
     """Whether a frame is white lines on black, thinner ones than small things in a depth picture are.
 
     Lines of any size of picture are black and white themselves; that they are thin, the small picture shows,
@@ -203,7 +204,7 @@ def _fineness(grey: Grey) -> dict[str, float]:
     }
 
 
-def _colours(small: Picture) -> dict[str, float]:
+def _colours(small: Small) -> dict[str, float]:
     red, green, blue = (small[..., channel].astype(np.int16) for channel in range(3))
     pure = (green >= _BRIGHT) & (red < _DARK) & (blue < _DARK)
     return {
@@ -221,7 +222,7 @@ def _height(strength: Int16[np.ndarray, "h w"]) -> float:
     return float((rows * counts).sum() / counts.sum()) if counts.any() else 0.0
 
 
-def _normals(small: Picture) -> dict[str, float]:
+def _normals(small: Small) -> dict[str, float]:
     """Read colours as normals: red right, green up, blue towards the eye."""
     towards = small.astype(np.float32) / 127.5 - 1
     unit = np.abs(np.linalg.norm(towards, axis=2) - 1) <= _UNIT

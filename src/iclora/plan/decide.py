@@ -175,7 +175,7 @@ def _scales(
                 findings.error(text, advice="Leave it out to take the adapter's.")
             elif said and said != {asked}:
                 text = f"{label}: {name} {asked} as asked, but the adapter learned {_any(said)}."
-                findings.warning(text, advice="Leave it out to take the adapter's.")
+                findings.warning(text, advice="Leave it out to take that.")
         elif len(said) > 1:
             text = f"The adapters want different values of the {name}: {_any(said)}."
             advice = "Say which one holds for each reference (downscale=..)."

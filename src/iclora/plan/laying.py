@@ -119,10 +119,10 @@ def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
         available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
         if available < canvas.num_frames:
             said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
-            advice = "--frames asks for fewer; or bring a longer clip."
+            advice = "--frames asks for fewer."
         elif available > canvas.num_frames:
             said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
-            advice = "--frames asks for more; for another part, cut the clip."
+            advice = "--frames asks for more; for another part, cut it."
     if said:
         findings.note(f"{source.label}: {'; '.join(said)}.", advice)
 
@@ -137,7 +137,7 @@ def _say_picture(
         side = "sides" if aspect > 1 else "top and bottom"
         lost = 1 - min(aspect, 1 / aspect)
         text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
-        findings.note(text, f"A --size as wide to high as {source.width} to {source.height} keeps it whole.")
+        findings.note(text, f"A --size as wide to high as {source.width} to {source.height} keeps all.")
     kinds = {kind for adapter in adapters for kind in adapter.controls}
     if asked.control is not None and kinds and asked.control not in kinds:
         followed = " or ".join(sorted(kinds))
