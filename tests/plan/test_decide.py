@@ -314,3 +314,34 @@ def test_a_later_image_counts_among_the_references(micro_model: Path) -> None:
     assert any("the result jumps" in text for text in said(make_plan(asked), "warning"))
     first = dataclasses.replace(asked, images=(ImageRequest(label="a.png", frame=0),))
     assert not any("the result jumps" in text for text in said(make_plan(first), "warning"))
+
+
+def test_guidance_is_held_against_the_models_own(micro_model: Path, released_models: dict[str, Path]) -> None:
+    """`micro` is distilled, `2.0` is made for a scale of 3."""
+
+    def found(model: Path, scale: float) -> str:
+        asked = Request(prompt="", model=str(model), guidance_scale=scale, negative_prompt="a")
+        return " ".join(map(str, make_plan(asked).findings))
+
+    doubled, idle, own = (
+        "Guidance doubles the time",
+        "The negative prompt does nothing",
+        "--guidance 3 gives it",
+    )
+    assert doubled in found(micro_model, 2.0) and doubled not in found(micro_model, 1.0)
+    assert idle in found(micro_model, 1.0) and idle not in found(micro_model, 2.0)
+    assert own in found(released_models["2.0"], 1.0) and own not in found(released_models["2.0"], 3.0)
+
+
+def test_what_the_plan_takes_for_itself_is_said(micro_model: Path, released_models: dict[str, Path]) -> None:
+    def notes(model: Path, **clip: Any) -> str:
+        return " ".join(
+            said(make_plan(Request(prompt="", model=str(model), references=(canny_of(**clip),))), "note")
+        )
+
+    rate = "16 frames per second, the model's own, as in.mp4 has 30. --fps asks for another."
+    assert rate in notes(micro_model, fps=30.0) and "the model's own, as" not in notes(micro_model, fps=18.0)
+    silent = "--keep-audio gives it the sound of the first control."
+    assert silent in notes(micro_model) and silent not in notes(released_models["2.3"])
+    schedule = "taken for a distilled model"
+    assert schedule in notes(released_models["2.3"]) and schedule not in notes(micro_model)

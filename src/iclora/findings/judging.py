@@ -147,7 +147,7 @@ def _say_unsteady(seen: Look, family: Family, label: str, findings: Findings) ->
     if shares:
         findings.warning(
             f"{label}: it flickers: a frame differs from its neighbours by {max(shares):.0%} of the mean.",
-            advice="Choose levels and thresholds once for the whole clip, not frame by frame.",
+            advice="Choose levels and thresholds once for the whole clip, or steady it with --stabilise 0.5.",
         )
 
 

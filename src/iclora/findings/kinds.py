@@ -254,7 +254,7 @@ def _inverted(kind: str, how: str) -> Misfit:
 
 def _other(kind: str, like: str, label: str) -> Misfit:
     thing = "edges" if kind == "canny" else kind
-    if like == FILM and kind != "normals":
+    if like in (FILM, COLOURED) and kind != "normals":
         return Misfit(how=like, advice=f"For its {thing} use --control {kind}={label}.", other=True)
     source = "depth use --control normals=DEPTH" if kind == "normals" else f"a film use --control {kind}=FILM"
     advice = f"For the {thing} of {source}, or use an adapter for what it is."

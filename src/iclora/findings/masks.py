@@ -47,7 +47,7 @@ def judge_mask(
         findings.warning(
             f"{label}: its attention mask falls to {strongest:.2f} on the model's grid of {size}: too thin, "
             "or in too few frames.",
-            advice="Grow it (masks.foreground with grow=..), or keep it for 8 frames or more.",
+            advice="Paint it broader (in Python: masks.foreground(grow=..)), or for 8 frames or more.",
         )
     elif bool((tokens == 1).all()):
         findings.warning(

@@ -117,7 +117,7 @@ def _wanted_adapters(
     if request.references and not own:
         findings.warning(
             "There are references but no adapter: a base model does not follow them.",
-            advice="Name one with --adapter.",
+            advice=f"Name one with --adapter: {', '.join([*facts.adapters, 'a .safetensors file'])}.",
             about="adapter",
         )
     return tuple((kind, 1.0) for kind in own)
@@ -178,7 +178,7 @@ def _scales(
                 findings.warning(text, advice="Leave it out to take that.")
         elif len(said) > 1:
             text = f"The adapters want different values of the {name}: {_any(said)}."
-            advice = "Say which one holds for each reference (downscale=..)."
+            advice = "Use one of them at a time, or say which holds (--reference FILE,downscale=2)."
             findings.error(text, advice=advice, about="adapter")
             chosen.append(1)
         else:
