@@ -58,8 +58,10 @@ MOST_GREY_COLOUR = 0.1
 """Of what is to be grey; good: 0. Depth coloured by INFERNO: above 0.5."""
 SMOOTH_DETAIL, SMOOTH_GRAIN = 0.006, 0.022
 """Of smooth pictures at most the one or the other; good: detail to 0.0040, but for one exact depth of many
-small shapes, which has no grain until it is compressed. Films: the filmed ones from 0.0096 and 0.15, and 22
-of 24 rendered ones; the others are a foggy scene and a line drawing. Trails: detail from 0.012."""
+small shapes, which has no grain until it is compressed. Films: the filmed ones from 0.0096 and 0.26, and 22
+of 24 rendered ones; the others are a foggy scene and a line drawing."""
+TRAIL_DETAIL = 0.005
+"""Of coloured lines on black; good: from 0.012. Dark depth in INFERNO: to 0.0040."""
 UPSIDE_DOWN, LIGHT_ABOVE, MOST_LIGHT = -0.4, -0.1, 0.7
 """Lower less upper third of depth, near is white, below which it is inverted by itself, or with 0.4 of it
 light; and the share that is light by itself. Good: from -0.33, and to 0.37."""
@@ -68,7 +70,7 @@ LEAST_STROKE_DARK = 0.25
 LEAST_NORMALS = 0.8
 """Share of pixels that are normals; good: 1, compressed from 0.90. Other pictures: to 0.58."""
 SWAPPED = 2.0
-"""Red over blue pixels of trails of tracks; good: at most 0.01, so swapped ones have 100 or more."""
+"""Red over blue pixels of trails of tracks; good: 0, swapped ones have no blue."""
 SWAPPED_BELOW = -0.05
 """How far the colours of arms lie above those of legs; good: from 0.006, mostly 0.1 to 0.29, and swapped ones
 as far below."""
@@ -104,7 +106,7 @@ def resemblance(seen: Look) -> str:
     if seen.inverted_lines >= 0.5:
         return BLACK_LINES
     smooth = seen.detail <= SMOOTH_DETAIL or seen.grain <= SMOOTH_GRAIN
-    if seen.dark >= LEAST_DARK and seen.coloured >= LEAST_TRAIL_COLOUR and seen.detail > SMOOTH_DETAIL:
+    if seen.dark >= LEAST_DARK and seen.coloured >= LEAST_TRAIL_COLOUR and seen.detail > TRAIL_DETAIL:
         return TRAILS
     if not smooth:
         return FILM

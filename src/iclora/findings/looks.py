@@ -55,7 +55,7 @@ class Look:
         lines: Share of frames that are thin white lines on black.
         inverted_lines: Share of frames that are thin black lines on white.
         detail: How far pixels lie from the median around them (5x5), the mean, in shares of the picture's
-            standard deviation.
+            standard deviation; less in proportion where the shorter side is below 256.
         grain: Share of pixels that differ from the median around them though no edge is near.
         relief: Share of pixels around which (9x9) the grey level changes by more than 32.
         upside: Mean of the lower third less that of the upper, in shares of 255.
@@ -195,10 +195,11 @@ def _stretched(picture: Picture, darkest: int, brightest: int) -> Picture:
 
 def _fineness(grey: Grey) -> dict[str, float]:
     away = cv2.absdiff(grey, cv2.medianBlur(grey, 5))
+    scale = min(1.0, min(grey.shape) / LOOKED_PX)  # in a smaller picture the same window sees more
     calm = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) <= _STEP
     steep = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((9, 9), np.uint8)) > _STEP
     return {
-        "detail": float(away.mean() / max(1.0, float(grey.std()))),
+        "detail": scale * float(away.mean() / max(1.0, float(grey.std()))),
         "grain": float((away[calm] > 0).mean()) if calm.any() else 1.0,
         "relief": float(steep.mean()),
     }
