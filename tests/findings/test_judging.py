@@ -187,6 +187,8 @@ def test_films_that_are_not_as_the_adapter_wants_them() -> None:
     assert "it has colours, but a film without them" in said(clips.green(), "grey")[0]
     assert said(controls.grey(clips.green()), "grey") == []
     assert "nothing is pure green" in said(clips.film(), "green")[0]
+    drawing = clips.changed(clips.lines(), 255 - clips.lines().frames)
+    assert said(drawing, "film") == []
     lines = said(clips.lines(), "film", by_adapter=True)
     assert "the adapter follows the film as it is, but this clip looks like white lines on black" in lines[0]
 

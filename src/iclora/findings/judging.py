@@ -6,6 +6,7 @@ model's world, at shorter sides of 256, 512 and (8 scenes) 1080; of each the fil
 soft edges, line art, depth guessed by `tiny`, tracks, poses where somebody is found, and of rendered scenes
 the exact depth and poses. None of them gives a finding, but what is true of them: frames in which nobody is
 found or nothing moves; guessed depth of three flat scenes that flickers; a rabbit's skeleton on its head.
+How the limits did on other clips: docs/checks.md.
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def _film(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
             return None
         advice = f"Take them away with --control grey={label}."
         return Misfit(how="it has colours, but a film without them is expected", advice=advice)
-    if like in (WHITE_LINES, BLACK_LINES):
+    if like == WHITE_LINES:  # dark lines on white may be a film of a drawing
         advice = "Give the film itself, or use an adapter for what it is."
         return Misfit(how=like, advice=advice, other=True)
     if kind == "green" and not seen.green:
