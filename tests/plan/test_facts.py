@@ -50,7 +50,7 @@ def test_prompt_tokens_are_counted_with_the_first(micro_model: Path) -> None:
 
 def test_adapter_facts(micro_model: Path) -> None:
     facts = adapter_facts(model_facts(str(micro_model)), "canny")
-    assert (facts.outline.control, facts.outline.base, facts.outline.downscale) == ("canny", "micro", 2)
+    assert (facts.outline.controls, facts.outline.base, facts.outline.downscale) == (("canny",), "micro", 2)
     assert facts.misfit == ""
 
 

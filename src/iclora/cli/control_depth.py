@@ -146,7 +146,7 @@ def _convention(said: DepthWords) -> str:
         path = Path(said.adapter)
         if not path.is_file():
             raise AdapterError(f"There is no adapter file {path}; give the path of a .safetensors file.")
-        convention = depths.convention_of(path.stem, adapters.read_outline(path).metadata)
+        convention = adapters.read_outline(path).conventions[0]
     depths.check_drawing(convention=convention, near=said.near, far=said.far)
     return convention
 

@@ -61,7 +61,9 @@ def look_at_given(plan: Plan, asked: Asked, said: PlanWords, report: Progress) -
         try:
             shown.append(_shown(one, planned, plan, said, report, findings))
         except InputError as error:  # the control cannot be drawn of this clip
-            findings.error(f"{planned.label}: {error}")
+            findings.error(
+                f"{planned.label}: {error}", advice="Or choose another clip, or other dials of the control."
+            )
     plan = dataclasses.replace(plan, findings=tuple(findings))
     if any(finding.level == "error" for finding in findings):
         return plan

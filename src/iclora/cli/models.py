@@ -43,7 +43,7 @@ def list_models() -> None:
     for name, path in facts.adapters.items():
         outline = adapters.read_outline(path)
         lines.append(
-            f"      adapter {name}: follows {outline.control or 'what its file does not say'}, "
+            f"      adapter {name}: follows {' or '.join(outline.controls) or 'what its file does not say'}, "
             f"rank {outline.rank}, references at 1/{outline.downscale} of the size, "
             f"{path.stat().st_size / 2**20:.1f} MiB"
         )

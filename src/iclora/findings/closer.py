@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from iclora.clip import Clip
-from iclora.findings.judging import FAMILIES, judge, resemblance
+from iclora.controls.depths.conventions import NEAR_WHITE
+from iclora.findings.judging import Expected, judge
+from iclora.findings.kinds import FAMILIES, SMOOTH, resemblance
 from iclora.findings.looks import look
 from iclora.findings.masks import judge_mask
 from iclora.findings.pictures import LEAST_AGREEMENT, agreement
@@ -50,14 +52,15 @@ def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[
     """
     findings = Findings(plan.findings)
     for shown, planned in zip(references, plan.references, strict=True):
-        kind = _kind(planned, plan)
+        expected = _expected(planned, plan, film=shown.is_film)
         clip = _used(shown.clip, plan)
-        findings += judge(look(clip), kind, planned.label, film=shown.is_film)
+        findings += judge(look(clip), expected, planned.label)
         if planned.control == "normals" and shown.film is not None:
             _say_no_depth(shown.film, planned.label, findings)
         if shown.mask is not None:
             findings += judge_mask(shown.mask, planned.grid, planned.label)
-        if FAMILIES.get(kind or "") in ("lines", "smooth") and planned.attention_strength > 0:
+        families = {FAMILIES.get(kind) for kind in expected.kinds}
+        if families & {"lines", "smooth"} and planned.attention_strength > 0:
             reach = clip.num_frames / clip.fps if shown.is_start else math.inf
             near = [
                 (one, asked)
@@ -68,15 +71,23 @@ def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[
     return dataclasses.replace(plan, findings=tuple(findings))
 
 
-def _kind(planned: PlannedReference, plan: Plan) -> str | None:
-    """The control a reference is: as asked for, else what all adapters that say so follow."""
-    said = {adapter.control for adapter in plan.adapters} - {None}
-    return planned.control if planned.control is not None or len(said) != 1 else said.pop()
+def _expected(planned: PlannedReference, plan: Plan, *, film: bool) -> Expected:
+    """What a reference shall be: the control asked for, else any that an adapter follows."""
+    followed = dict.fromkeys(kind for adapter in plan.adapters for kind in adapter.controls)
+    ways = [adapter.conventions for adapter in plan.adapters if "depth" in adapter.controls]
+    if "convention" in planned.dials:  # drawn so; where an adapter was trained otherwise, the plan says so
+        ways = [(planned.dials["convention"],)]
+    return Expected(
+        kinds=tuple(followed) if planned.control is None else (planned.control,),
+        conventions=tuple(dict.fromkeys(way for one in ways for way in one)) or (NEAR_WHITE,),
+        by_adapter=bool(followed) if planned.control is None else planned.control in followed,
+        film=film,
+    )
 
 
 def _say_no_depth(film: Clip, label: str, findings: Findings) -> None:
     like = resemblance(look(film))
-    if like != "a smooth grey picture":
+    if like != SMOOTH:
         findings.warning(
             f"{label}: normals are drawn of depth, and this clip looks like {like}.",
             advice="Draw its depth first (iclora control depth), and give that.",

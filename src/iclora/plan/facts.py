@@ -21,8 +21,6 @@ from iclora.controls import CONTROLS, check_dials, dials_of
 from iclora.errors import AdapterError, ModelError, RequestError
 from iclora.geometry import LatentFactors, LatentGrid
 
-UNION = frozenset({"canny", "depth", "pose"})
-"""Controls that an adapter of the control `union` follows."""
 _NOT_TRAINED = ("mask", "body", "person", "device", "render", "values", "canvas", "keypoints")
 """Dials that say nothing of how a control looks."""
 
@@ -131,26 +129,20 @@ def control_dials(outline: Outline) -> dict[str, Any]:
     Raises:
         AdapterError: If what it says cannot be read, or the control has no such dial or value.
     """
-    kinds = UNION if outline.control == "union" else frozenset(CONTROLS) & {outline.control or ""}
-    try:
-        config = json.loads(outline.metadata.get("iclora.config") or "{}")
-        dials = dict(config.get("control", {}))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise AdapterError(
-            f"'iclora.config' of {outline.source} is not readable JSON settings ({error}). Fetch it again."
-        ) from error
+    dials = adapters.control_settings(outline)
+    kinds = [kind for kind in outline.controls if kind in CONTROLS]
     if not kinds or not dials:
         return {}
     known = {name for kind in kinds for name in dials_of(kind)} - set(_NOT_TRAINED)
     try:
         for name in dials.keys() - known:
             raise RequestError(f"It has no dial {name!r}.")
-        for kind in sorted(kinds):
+        for kind in kinds:
             dials |= check_dials(kind, {name: dials[name] for name in dials_of(kind) if name in dials})
     except RequestError as error:
         raise AdapterError(
-            f"{outline.source} was trained on {outline.control} drawn with {json.dumps(dials)}, which this "
-            f"version cannot draw: {error} Install the version that trained it."
+            f"{outline.source} was trained on {' or '.join(kinds)} drawn with {json.dumps(dials)}, which "
+            f"this version cannot draw: {error} Install the version that trained it."
         ) from error
     return dials
 
@@ -160,7 +152,7 @@ def _misfit(facts: ModelFacts, outline: Outline) -> str:
     if outline.base not in (None, facts.recipe.base):
         return (
             f"{outline.source} was trained on the base '{outline.base}', but this model is "
-            f"'{facts.recipe.base}'. Load the base it was trained on."
+            f"'{facts.recipe.base}'."
         )
     with torch.device("meta"):
         transformer = LTX2VideoTransformer3DModel.from_config(_config(facts.path, "transformer"))

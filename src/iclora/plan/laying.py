@@ -10,7 +10,6 @@ from typing import Any
 from iclora import geometry
 from iclora.controls import drawing
 from iclora.geometry import LatentFactors, LatentGrid
-from iclora.plan.facts import UNION
 from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, ReferenceRequest, Source
 
 
@@ -57,7 +56,7 @@ def lay_reference(
     for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
         if not 0 <= value <= 1:
             text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
-            findings.error(text)
+            findings.error(text, advice="1 is usual.")
     frames = (canvas.num_frames - 1) // temporal + 1
     height, width = canvas.height // downscale, canvas.width // downscale
     return PlannedReference(
@@ -82,11 +81,8 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
     kind = "canny" if asked.control is None and asked.source.is_lines else asked.control
     if kind is None:
         return {}
-    trained = [
-        (adapter.name, drawing(kind, adapter.dials))
-        for adapter in adapters
-        if adapter.control == kind or (adapter.control == "union" and kind in UNION)
-    ]
+    followers = [adapter for adapter in adapters if kind in adapter.controls]
+    trained = [(adapter.name, drawing(kind, adapter.dials)) for adapter in followers]
     name, dials = next((one for one in trained if one[1]), ("", {}))
     if any(other and other != dials for _, other in trained):
         findings.warning(
@@ -103,8 +99,16 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
     if taken:
         how = ", ".join(_in_words(*dial) for dial in taken.items())
         findings.note(f"{asked.source.label}: {how}, as the adapter '{name}' was trained on.")
-    against = {dial: value for dial, value in dials.items() if asked.dials.get(dial, value) != value}
-    for dial, value in against.items():
+    against = [(name, dial, value) for dial, value in dials.items()]
+    # Of depth an adapter's file name may tell, and several ways of drawing it may do.
+    against += [
+        (one.name, "convention", one.conventions[0])
+        for one in followers
+        if "convention" not in one.dials and asked.dials.get("convention") not in one.conventions
+    ]
+    for name, dial, value in against:
+        if asked.dials.get(dial, value) == value:
+            continue
         findings.warning(
             f"{asked.source.label}: {_in_words(dial, asked.dials[dial])} as asked, but the adapter '{name}' "
             f"was trained on {_in_words(dial, value)}.",
@@ -121,7 +125,7 @@ def _in_words(dial: str, value: Any) -> str:
 
 def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
     """Say how a reference is brought to the result's rate and length."""
-    said = []
+    said, advice = [], ""
     if not source.has_rate:
         text = f"{source.label}: pictures have no frame rate; {canvas.fps:.4g} per second are taken."
         findings.warning(text, advice="Say the rate they were made at with --fps.")
@@ -133,10 +137,12 @@ def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
         available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
         if available < canvas.num_frames:
             said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
+            advice = "--frames asks for fewer."
         elif available > canvas.num_frames:
             said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
+            advice = "--frames asks for more; for another part, cut it."
     if said:
-        findings.note(f"{source.label}: {'; '.join(said)}.")
+        findings.note(f"{source.label}: {'; '.join(said)}.", advice)
 
 
 def _say_picture(
@@ -149,9 +155,18 @@ def _say_picture(
         side = "sides" if aspect > 1 else "top and bottom"
         lost = 1 - min(aspect, 1 / aspect)
         text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
-        findings.note(text)
-    kinds = {adapter.control for adapter in adapters} - {None}
+        findings.note(text, f"A --size as wide to high as {source.width} to {source.height} keeps all.")
+    kinds = {kind for adapter in adapters for kind in adapter.controls}
     if asked.control is not None and kinds and asked.control not in kinds:
-        followed = " or ".join(sorted(map(str, kinds)))
-        text = f"{source.label}: the control is {asked.control}, but the adapter follows {followed}."
-        findings.warning(text, about="adapter")
+        followed = " or ".join(sorted(kinds))
+        findings.warning(
+            f"{source.label}: the control is {asked.control}, but the adapter follows {followed}.",
+            advice=_instead(asked.control, sorted(kinds)),
+            about="adapter",
+        )
+
+
+def _instead(asked: str, followed: list[str]) -> str:
+    """What to ask for where an adapter does not follow the control asked for."""
+    words = ["--reference FILE" if kind == "film" else f"--control {kind}=FILE" for kind in followed]
+    return f"Say {' or '.join(words)}, or name an adapter that follows {asked}."

@@ -40,17 +40,17 @@ class Finding:
 class Findings(list[Finding]):
     """Findings in the order they were made."""
 
-    def error(self, text: str, advice: str = "", about: About = "request") -> None:
+    def error(self, text: str, advice: str, about: About = "request") -> None:
         """Add what makes the request impossible."""
         self.append(Finding(level="error", text=text, advice=advice, about=about))
 
-    def warning(self, text: str, advice: str = "", about: About = "request") -> None:
+    def warning(self, text: str, advice: str, about: About = "request") -> None:
         """Add what will be done otherwise than asked, or may disappoint."""
         self.append(Finding(level="warning", text=text, advice=advice, about=about))
 
-    def note(self, text: str) -> None:
-        """Add what is good to know."""
-        self.append(Finding(level="note", text=text))
+    def note(self, text: str, advice: str = "") -> None:
+        """Add what is good to know; with an advice where something else can be had."""
+        self.append(Finding(level="note", text=text, advice=advice))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,12 +172,18 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedAdapter:
-    """An adapter to attach; its dials are how the control it was trained on is drawn."""
+    """An adapter to attach; its dials are how the control it was trained on is drawn.
+
+    `controls` are the kinds of control it follows, any of which will do, and `conventions` how depth may be
+    drawn for it; `controls_source` says whether its metadata or its file name tells.
+    """
 
     name: str
     path: str
     weight: float
-    control: str | None
+    controls: tuple[str, ...]
+    controls_source: str
+    conventions: tuple[str, ...]
     base: str | None
     rank: int
     downscale: int

@@ -12,7 +12,7 @@
 """
 
 from iclora.controls.depths.anything import RELEASES
-from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE, convention_of
+from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE
 from iclora.controls.depths.drawing import (
     FAR,
     NEAR,
@@ -46,7 +46,6 @@ __all__ = [
     "check_drawing",
     "check_estimator",
     "check_values",
-    "convention_of",
     "depth_range",
     "draw_depths",
     "film_drawn",
