@@ -13,7 +13,8 @@ from iclora.clip import Clip
 from iclora.controls.poses import Poses, find_poses, flicker, lag_frames, smooth_poses
 from iclora.controls.poses import blazepose as subject
 from iclora.controls.poses.blaze_landmarks import Region
-from iclora.controls.poses.blazepose import BlazePose, Sighting, agree, distinct
+from iclora.controls.poses.blazepose import BlazePose, Sighting, agree, around, distinct, unlike
+from iclora.controls.poses.tiles import Tile
 from iclora.errors import MissingDependencyError, ModelError
 
 HERE = Region(x=50.0, y=50.0, size=100.0, tilt=0.0)
@@ -97,6 +98,65 @@ def test_who_is_not_there_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_squares_that_show_the_same(change: dict[str, float], same: bool) -> None:
     assert agree(HERE, replace(HERE, **change)) is same
+
+
+def test_only_the_first_of_squares_that_agree_stays() -> None:
+    other, elsewhere = replace(HERE, x=60.0), replace(HERE, x=90.0)
+    assert unlike([HERE, other, elsewhere], []) == [HERE, elsewhere]
+    assert unlike([HERE, elsewhere], [other]) == [elsewhere]
+
+
+def test_squares_around_somebody_lie_within_the_picture() -> None:
+    assert around(HERE, 0.5, 200, 200) == Tile(left=25, top=25, side=50)
+    assert around(HERE, 1.5, 120, 200) == Tile(left=0, top=0, side=120)
+    assert around(replace(HERE, x=190.0, y=5.0), 0.5, 100, 200) == Tile(left=150, top=0, side=50)
+
+
+class FarOff(BlazePose):
+    """People are red pixels, 64 px large, and seen only in parts of the picture; green ones lie.
+
+    Dim ones are seen from far, but not from nearer by.
+    """
+
+    def _detect(self, frame: np.ndarray) -> list[Region]:
+        side = max(frame.shape[:2])
+        places = np.argwhere(frame[..., 0] >= (200 if side < 140 else 100)) if side < 300 else []
+        return [Region(x=float(x), y=float(y), size=64.0, tilt=1.5 * bool(frame[y, x, 1])) for y, x in places]
+
+
+def far_off(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[int, int]]]:
+    """Middle of everybody who is found in each frame."""
+    monkeypatch.setattr(subject, "_interpreter", lambda: None)
+    monkeypatch.setattr(subject, "_load", MadeUp([]).load)
+    paths = {name: Path(name) for name in ("pose_detection.tflite", "pose_landmark_full.tflite")}
+    found = FarOff(paths)(frames)
+    return [[tuple(person[:18, :2].mean(axis=0).round(-1).astype(int)) for person in some] for some in found]
+
+
+def test_small_people_are_found_in_parts_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.zeros((20, 600, 600, 3), np.uint8)
+    frames[:, 300, 200, 0] = 255
+    frames[:, 100, 400, 0] = 120  # dim: nobody, from nearer by
+    frames[:, 500, 500, :2] = 255  # lies
+    frames[1:, 400:, :200, 2] = 255  # something changes there
+    frames[1:, 500, 100, 0] = 255  # where somebody has come
+    found = far_off(frames, monkeypatch)
+    assert len(found[0]) == 1 and len(found[-1]) == 2
+    (here,), (also_here, late) = found[0], found[-1]
+    assert here == also_here and abs(here[0] - 200) <= 10 and abs(here[1] - 300) <= 20
+    assert abs(late[0] - 100) <= 10 and abs(late[1] - 500) <= 20
+
+
+def test_nobody_is_looked_for_inside_somebody_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A square of 2000 px around the middle covers the picture."""
+    frames = np.zeros((1, 600, 600, 3), np.uint8)
+    frames[:, 300, 200, 0] = 255
+    large = Region(x=300.0, y=300.0, size=2000.0, tilt=0.0)
+    alone = FarOff._detect
+    monkeypatch.setattr(
+        FarOff, "_detect", lambda self, frame: [large] if len(frame) == 600 else alone(self, frame)
+    )
+    assert len(far_off(frames, monkeypatch)[0]) == 1
 
 
 def sighting(region: Region, visibility: float) -> Sighting:
