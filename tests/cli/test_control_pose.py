@@ -31,6 +31,7 @@ def _estimators(monkeypatch: pytest.MonkeyPatch) -> None:
 
     known = {"blazepose": lambda: somebody, "dwpose": lambda: nobody}
     monkeypatch.setattr(finding, "ESTIMATORS", known)
+    monkeypatch.setattr(finding, "check_dwpose", lambda device: None)
 
 
 def run(*words: object) -> tuple[int, str]:
@@ -176,3 +177,22 @@ def test_plan_says_what_keypoints_lack(micro_model: Path, tmp_path: Path) -> Non
 def test_fetching_something_unknown() -> None:
     done = CliRunner().invoke(app, ["models", "fetch", "openpose"])
     assert done.exit_code == 1 and "There is nothing to fetch for 'openpose'" in done.stderr
+
+
+def test_a_device_is_refused_before_the_clip_is_read(tmp_path: Path) -> None:
+    code, said = run(tmp_path / "no.mp4", "-o", tmp_path / "a.mp4", "--device", "cuda")
+    assert code == 1 and "blazepose runs on the CPU, not on 'cuda'; leave the device out" in said
+
+
+def test_the_device_reaches_the_estimator(
+    film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def dwpose(*, device: str) -> object:
+        asked.append(device)
+        return finding.ESTIMATORS["blazepose"]()
+
+    monkeypatch.setattr(finding, "ESTIMATORS", {**finding.ESTIMATORS, "dwpose": dwpose})
+    code, _ = run(film_path, "-o", tmp_path / "a.mp4", "--estimator", "dwpose", "--device", "cuda")
+    assert code == 0 and asked == ["cuda"]

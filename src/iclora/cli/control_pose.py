@@ -51,6 +51,7 @@ class PoseWords:
     estimator: Annotated[
         str, typer.Option(help="blazepose (body; no hub needed), or dwpose (body, hands and face).")
     ] = "blazepose"
+    device: Annotated[str, typer.Option(help="Where dwpose runs: cpu, or cuda.")] = "cpu"
     people: Annotated[
         int | None, typer.Option(help="Most people, those seen longest and largest. All if left out.")
     ] = None
@@ -119,6 +120,8 @@ def pose(said: PoseWords) -> None:
 def _check_words(said: PoseWords) -> Path:
     """Refuse words out of range, and results that could not be written, before any work is done."""
     poses.check_drawing(stick_width=said.stick_width, min_score=said.min_score)
+    if not poses.holds_keypoints(said.source):
+        poses.check_estimator(said.estimator, device=said.device)
     poses.check_smoothing(0.0 if said.smooth is None else said.smooth)
     poses.check_placing(scale=said.scale, move=words.parse_offset(said.move, "--move"))
     sources = [said.source, *([said.body] if said.body is not None else [])]
@@ -157,7 +160,11 @@ def _keypoints(said: PoseWords, report: Report) -> Keypoints:
         found, amount, sound = source, said.smooth or 0.0, None
     else:
         found = controls.find_poses(
-            source, estimator=said.estimator, max_people=said.people, progress=steps_of(report, "people")
+            source,
+            estimator=said.estimator,
+            max_people=said.people,
+            device=said.device,
+            progress=steps_of(report, "people"),
         )
         amount, sound = poses.SMOOTH if said.smooth is None else said.smooth, source.audio
     placed = steady = poses.smooth_poses(found, amount)

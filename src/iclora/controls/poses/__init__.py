@@ -10,7 +10,7 @@
 """
 
 from iclora.controls.poses.drawing import MIN_SCORE, check_drawing, default_stick_width, draw_poses
-from iclora.controls.poses.finding import ESTIMATORS, Estimator, check_somebody, find_poses
+from iclora.controls.poses.finding import ESTIMATORS, Estimator, check_estimator, check_somebody, find_poses
 from iclora.controls.poses.keypoint_files import holds_keypoints, read_keypoints, write_keypoints
 from iclora.controls.poses.placing import check_placing, fit, limb_lengths, place, retime, with_body
 from iclora.controls.poses.poses import Poses, follow, leading
@@ -30,6 +30,7 @@ __all__ = [
     "Estimator",
     "Poses",
     "check_drawing",
+    "check_estimator",
     "check_placing",
     "check_smoothing",
     "check_somebody",

@@ -10,6 +10,7 @@ points, the middles of the eyes; COCO-WholeBody for the order of the 133 points.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,9 +23,10 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 from huggingface_hub.utils import logging as hub_logging
 from jaxtyping import Float, Float32, UInt8
 
+from iclora.controls.devices import onnx_providers
 from iclora.controls.poses.skeleton import BODY, FACE, LEFT_HAND, NUM_POINTS, RIGHT_HAND, from_coco
 from iclora.controls.poses.weights import cache_folder
-from iclora.errors import MissingDependencyError, ModelError
+from iclora.errors import MissingDependencyError, ModelError, RequestError
 
 _LOG = logging.getLogger(__name__)
 REPOSITORY = "yzd-v/DWPose"
@@ -37,21 +39,19 @@ class DWPose:
     """Finds people with DWPose.
 
     Args:
-        device: `cpu` or `cuda`, as onnxruntime has it.
+        device: `cpu`, or `cuda` or `cuda:N` where onnxruntime has it.
 
     Raises:
+        RequestError: If onnxruntime has no such device here, or cannot use it.
         MissingDependencyError: If `rtmlib` or onnxruntime is not installed.
         ModelError: If the networks cannot be fetched or read.
     """
 
     def __init__(self, *, device: str = "cpu") -> None:
-        try:
-            import rtmlib
-            from onnxruntime.capi import onnxruntime_pybind11_state as state
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"DWPose needs rtmlib, which is not installed: {_INSTALL}"
-            ) from error
+        check_dwpose(device)
+        import rtmlib
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+
         detector, keypoints = find(DETECTOR), find(KEYPOINTS)
         runtime: dict[str, Any] = {"backend": "onnxruntime", "device": device}
         try:
@@ -65,6 +65,12 @@ class DWPose:
                 f"{detector} or {keypoints} cannot be read as a network ({' '.join(str(error).split())}); "
                 "delete it and run again."
             ) from error
+        # onnxruntime goes on without a card that it cannot use.
+        if device != "cpu" and self._detector.session.get_providers()[0] == "CPUExecutionProvider":
+            raise RequestError(
+                f"onnxruntime was built for '{device}' and cannot use it; see what it says above, or leave "
+                "--device out."
+            )
 
     def __call__(
         self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
@@ -86,6 +92,24 @@ class DWPose:
             places, scores = self._keypoints(picture, bboxes=boxes)
             found = np.concatenate([places, scores[..., None]], axis=-1)
             yield [from_wholebody(person) for person in found]
+
+
+def check_dwpose(device: str) -> None:
+    """Refuse to run where DWPose cannot, before anything is read or fetched.
+
+    Args:
+        device: As for `DWPose`.
+
+    Raises:
+        RequestError: If onnxruntime has no such device here.
+        MissingDependencyError: If `rtmlib` or onnxruntime is not installed.
+    """
+    try:
+        for package in ("rtmlib", "onnxruntime"):
+            importlib.import_module(package)
+    except ImportError as error:
+        raise MissingDependencyError(f"DWPose needs rtmlib, which is not installed: {_INSTALL}") from error
+    onnx_providers(device)
 
 
 def from_wholebody(points: Float[np.ndarray, "133 3"]) -> Float32[np.ndarray, "130 3"]:

@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 
 from iclora.clip import Clip
 from iclora.controls.poses.blazepose import BlazePose
-from iclora.controls.poses.dwpose import DWPose
+from iclora.controls.poses.dwpose import DWPose, check_dwpose
 from iclora.controls.poses.poses import Poses, follow, leading
 from iclora.errors import RequestError
 
@@ -21,10 +21,10 @@ Estimator = Callable[[Iterable[UInt8[np.ndarray, "h w 3"]]], Iterator[list[Float
 """Finds people in the frames of one clip (RGB 0..255, in their order): yields for each frame the points of
 each person in it, x and y in pixels and a score 0..1."""
 
-ESTIMATORS: Mapping[str, Callable[[], Estimator]] = MappingProxyType(
+ESTIMATORS: Mapping[str, Callable[..., Estimator]] = MappingProxyType(
     {"blazepose": BlazePose, "dwpose": DWPose}
 )
-"""Estimators by name; a call loads the weights, fetched on first use."""
+"""Estimators by name; a call, with `device` or without, loads the weights, fetched on first use."""
 
 
 def find_poses(
@@ -32,6 +32,7 @@ def find_poses(
     *,
     estimator: str | Estimator = "blazepose",
     max_people: int | None = None,
+    device: str = "cpu",
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Poses:
     """Find everybody in a clip and follow them from frame to frame.
@@ -40,21 +41,23 @@ def find_poses(
         clip: The filmed clip, RGB 0..255.
         estimator: A name in `ESTIMATORS`, or an estimator.
         max_people: How many people to keep at most, those seen longest and largest; None: all.
+        device: Where a named estimator runs, `cpu` or `cuda`.
         progress: Called with (frames done, frames in all).
 
     Returns:
         The keypoints as found, not smoothed. Nobody may be in them.
 
     Raises:
-        RequestError: If there is no such estimator, or the limit is below 1.
+        RequestError: If there is no such estimator or device, or the limit is below 1.
         MissingDependencyError: If the estimator's package is not installed.
         ModelError: If its weights cannot be fetched or read.
     """
-    if isinstance(estimator, str) and estimator not in ESTIMATORS:
-        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
+    if isinstance(estimator, str):
+        check_estimator(estimator, device=device)
     if max_people is not None and max_people < 1:
         raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
-    find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
+    where = {} if device == "cpu" else {"device": device}  # all run on the CPU, and one on that alone
+    find = ESTIMATORS[estimator](**where) if isinstance(estimator, str) else estimator
     frames = []
     for people in find(clip.frames):
         frames.append(people)
@@ -62,6 +65,27 @@ def find_poses(
             progress(len(frames), clip.num_frames)
     poses = Poses(points=follow(frames), height=clip.height, width=clip.width, fps=clip.fps)
     return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
+
+
+def check_estimator(name: str, *, device: str = "cpu") -> None:
+    """Refuse an estimator that does not exist or cannot run here, before anything is read or fetched.
+
+    Args:
+        name: Its name.
+        device: Where it shall run.
+
+    Raises:
+        RequestError: If there is no estimator of that name, or it does not run on that device.
+        MissingDependencyError: If its package is not installed.
+    """
+    if name not in ESTIMATORS:
+        raise RequestError(f"There is no estimator {name!r}; choose one of {', '.join(ESTIMATORS)}.")
+    if name == "dwpose":
+        check_dwpose(device)
+    elif device != "cpu":
+        raise RequestError(
+            f"blazepose runs on the CPU, not on '{device}'; leave the device out, or use dwpose."
+        )
 
 
 def check_somebody(poses: Poses, *, min_score: float) -> None:
