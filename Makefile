@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.made-from-pyproject
 SOURCES := src tests $(wildcard toyworld examples benchmarks)
 
-.PHONY: env demo test check weights adherence bench bench-cache bench-controls clean
+.PHONY: env demo test check weights pedestrians adherence bench bench-cache bench-controls clean
 
 env: $(STAMP)
 
@@ -24,6 +24,10 @@ test: $(STAMP)
 weights: $(STAMP)
 	$(BIN)/iclora models fetch blazepose
 
+# A film of small people that a test and the pages want, from Debian's package of OpenCV's documentation.
+pedestrians: $(STAMP)
+	$(BIN)/python benchmarks/pedestrians.py
+
 check: $(STAMP)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -40,9 +44,10 @@ bench: $(STAMP)
 bench-cache: $(STAMP)
 	PYTHONPATH=. $(BIN)/python benchmarks/cache.py $(BENCH)
 
-# The table and the picture of docs/controls.md.
+# The table of docs/controls.md, and the pictures of filmed and rendered controls.
 bench-controls: $(STAMP)
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python benchmarks/controls.py --write docs/controls.md --sheet docs/controls.png
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python benchmarks/filmed.py --films docs/filmed.png --pedestrians docs/pedestrians.png
 
 clean:
 	rm -rf .venv demo

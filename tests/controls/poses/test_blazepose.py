@@ -147,16 +147,26 @@ def test_small_people_are_found_in_parts_of_the_picture(monkeypatch: pytest.Monk
     assert abs(late[0] - 100) <= 10 and abs(late[1] - 500) <= 20
 
 
-def test_nobody_is_looked_for_inside_somebody_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A square of 2000 px around the middle covers the picture."""
-    frames = np.zeros((1, 600, 600, 3), np.uint8)
-    frames[:, 300, 200, 0] = 255
-    large = Region(x=300.0, y=300.0, size=2000.0, tilt=0.0)
-    alone = FarOff._detect
-    monkeypatch.setattr(
-        FarOff, "_detect", lambda self, frame: [large] if len(frame) == 600 else alone(self, frame)
-    )
-    assert len(far_off(frames, monkeypatch)[0]) == 1
+@pytest.mark.parametrize(("size", "looks"), [(2000.0, []), (600.0, [0, 8, 16]), (300.0, list(range(20)))])
+def test_somebody_large_is_not_searched_and_leaves_less_to_search(
+    size: float, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A square of 2000 px covers the picture, one of 300 px is not large."""
+    frames = np.random.default_rng(0).integers(0, 99, (20, 600, 600, 3), np.uint8)
+    whole: list[np.ndarray] = []
+
+    def detect(self: FarOff, frame: np.ndarray) -> list[Region]:
+        if len(frame) == 600:
+            whole.append(frame)
+            return [Region(x=250.0, y=300.0, size=size, tilt=0.0)]
+        seen_at.add(len(whole) - 1)
+        return []
+
+    seen_at: set[int] = set()
+    monkeypatch.setattr(FarOff, "_detect", detect)
+    frames[1::2] += 100
+    far_off(frames, monkeypatch)
+    assert sorted(seen_at) == looks
 
 
 def sighting(region: Region, visibility: float) -> Sighting:
@@ -235,3 +245,13 @@ def test_two_people_in_a_picture(carphone: Clip, blazepose_weights: dict[str, Pa
     assert poses.num_people == 2
     left, right = sorted(float(poses.body[0, number, 0, 0]) for number in range(2))
     assert left == pytest.approx(94, abs=8) and right == pytest.approx(both.width - 94, abs=8)
+
+
+@pytest.mark.weights
+def test_small_people_of_a_film(pedestrians_film: Path, blazepose_weights: dict[str, Path]) -> None:
+    """Three people walk there, an eighth as high as the picture; a tripod stands, a jacket lies."""
+    clip = media.read(pedestrians_film, max_frames=8)
+    poses = find_poses(clip, estimator=BlazePose(blazepose_weights))
+    assert poses.num_people == 3
+    necks = sorted(poses.body[0, :, 1, :2].tolist())
+    assert np.allclose(necks, [(268, 231), (516, 171), (660, 255)], atol=8)

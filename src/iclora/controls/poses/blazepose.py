@@ -26,7 +26,7 @@ from jaxtyping import Float32, UInt8
 from iclora.controls.poses import blaze_detector, blaze_landmarks, weights
 from iclora.controls.poses.blaze_landmarks import Region
 from iclora.controls.poses.poses import distance
-from iclora.controls.poses.tiles import PER_FRAME, Tile, Watch
+from iclora.controls.poses.tiles import Tile, Watch
 from iclora.errors import MissingDependencyError, ModelError
 
 MIN_PRESENCE = 0.5
@@ -41,6 +41,10 @@ SAME_SIGHTING = 0.2
 """People whose points are nearer than this share of their size are one."""
 NEARER = (1.2, 1.6)
 """Sides, as shares of somebody's square, of squares in one of which somebody small must be found again."""
+LARGE = 0.6
+"""Somebody is large whose square has this share of the shorter side of the picture, or more."""
+WITH_SOMEBODY_LARGE = 8
+"""Small people are looked for in each so-many-th frame only where somebody large is."""
 MAX_SMALL_TILT = 1.0
 """Radians by which people found in a part of the picture may lean: clothes on the ground look like people who
 lie there."""
@@ -94,9 +98,11 @@ class BlazePose:
         """
         regions: list[Region] = []
         watch = Watch()
-        for frame in frames:
+        for index, frame in enumerate(frames):
             fresh = unlike(self._detect(frame), regions)
-            fresh += self._search(frame, watch, regions + fresh)
+            large = any(region.size >= LARGE * min(frame.shape[:2]) for region in regions + fresh)
+            if not large or index % WITH_SOMEBODY_LARGE == 0:
+                fresh += self._search(frame, watch, regions + fresh)
             sightings = [self._look(frame, region) for region in regions + fresh]
             seen = distinct([one for one in sightings if one.presence >= MIN_PRESENCE])
             regions = [blaze_landmarks.next_region(one.landmarks) for one in seen]
@@ -107,12 +113,7 @@ class BlazePose:
 
         Whoever is found there must be found again from nearer by, where things no longer look like people.
         """
-        large = any(region.size >= min(frame.shape[:2]) for region in regions)
-        due = watch.due(
-            frame,
-            lambda tile: not any(_covers(region, tile) for region in regions),
-            at_most=1 if large else PER_FRAME,
-        )
+        due = watch.due(frame, lambda tile: not any(_covers(region, tile) for region in regions))
         found = [one for tile in due for one in self._detect_in(frame, tile)]
         fresh = unlike([one for one in found if abs(one.tilt) < MAX_SMALL_TILT], regions)
         return [one for one in fresh if self._confirmed(frame, one)]

@@ -19,8 +19,8 @@ SIDES = (0.25, 0.45)
 """Sides of the squares as shares of the shorter side of the picture."""
 MIN_SIDE_PX = 128
 """Squares of fewer pixels are left out: people in them are smaller than can be read."""
-PER_FRAME = 3
-"""Most squares looked at in a frame after the first; one where somebody large is in the picture."""
+PER_FRAME = 2
+"""Most squares looked at in a frame after the first."""
 MIN_CHANGE = 1.0
 """Mean change in grey levels, of a square made small, below which it is taken for the same."""
 _SHRINK = 8
@@ -74,19 +74,16 @@ class Watch:
         self._looked: dict[Tile, tuple[int, np.ndarray]] = {}
         self._index = -1
 
-    def due(
-        self, frame: UInt8[np.ndarray, "h w 3"], wanted: Callable[[Tile], bool], *, at_most: int = PER_FRAME
-    ) -> list[Tile]:
+    def due(self, frame: UInt8[np.ndarray, "h w 3"], wanted: Callable[[Tile], bool]) -> list[Tile]:
         """Choose the squares to look at in the next frame.
 
         Args:
             frame: RGB 0..255, of the same size as those before.
             wanted: Whether a square may be chosen.
-            at_most: How many are chosen in a frame that is not the first, at least 1.
 
         Returns:
-            All wanted squares of the first frame; later some of those that changed by `MIN_CHANGE`, the
-            greatest change times frames of waiting first.
+            All wanted squares of the first frame; later at most `PER_FRAME` of those that changed by
+            `MIN_CHANGE`, the greatest change times frames of waiting first.
         """
         self._index += 1
         height, width = frame.shape[:2]
@@ -100,7 +97,7 @@ class Watch:
         urgency = {tile: self._urgency(tile, small) for tile in self._tiles if wanted(tile)}
         chosen = sorted((tile for tile in urgency if urgency[tile] > 0), key=lambda tile: -urgency[tile])
         if self._index > 0:
-            chosen = chosen[:at_most]
+            chosen = chosen[:PER_FRAME]
         for tile in chosen:
             self._looked[tile] = self._index, tile.of(small, _SHRINK)
         return chosen
