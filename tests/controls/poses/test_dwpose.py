@@ -129,3 +129,12 @@ def test_devices_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(RequestError, match="onnxruntime has no device 'cuda' here. Use cpu"):
         dwpose.DWPose(device="cuda")
+
+
+@pytest.mark.usefixtures("rtmlib")
+def test_the_networks_are_set_as_in_the_released_annotator() -> None:
+    found: Any = dwpose.DWPose()
+    runtime = {"backend": "onnxruntime", "device": "cpu"}
+    limits = {"nms_thr": 0.45, "score_thr": 0.3}
+    assert found._detector.options == {"model_input_size": (640, 640), **limits, **runtime}
+    assert found._keypoints.options == {"model_input_size": (288, 384), **runtime}
