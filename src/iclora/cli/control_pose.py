@@ -121,7 +121,7 @@ def _check_words(said: PoseWords) -> Path:
     """Refuse words out of range, and results that could not be written, before any work is done."""
     poses.check_drawing(stick_width=said.stick_width, min_score=said.min_score)
     if not poses.holds_keypoints(said.source):
-        poses.check_estimator(said.estimator, device=said.device)
+        poses.check_estimator(said.estimator, max_people=said.people, device=said.device)
     poses.check_smoothing(0.0 if said.smooth is None else said.smooth)
     poses.check_placing(scale=said.scale, move=words.parse_offset(said.move, "--move"))
     sources = [said.source, *([said.body] if said.body is not None else [])]

@@ -52,10 +52,7 @@ def find_poses(
         MissingDependencyError: If the estimator's package is not installed.
         ModelError: If its weights cannot be fetched or read.
     """
-    if isinstance(estimator, str):
-        check_estimator(estimator, device=device)
-    if max_people is not None and max_people < 1:
-        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+    check_estimator(estimator, max_people=max_people, device=device)
     where = {} if device == "cpu" else {"device": device}  # all run on the CPU, and one on that alone
     find = ESTIMATORS[estimator](**where) if isinstance(estimator, str) else estimator
     frames = []
@@ -67,20 +64,27 @@ def find_poses(
     return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
 
 
-def check_estimator(name: str, *, device: str = "cpu") -> None:
-    """Refuse an estimator that does not exist or cannot run here, before anything is read or fetched.
+def check_estimator(
+    estimator: str | Estimator, *, max_people: int | None = None, device: str = "cpu"
+) -> None:
+    """Refuse an estimator that does not exist or cannot run here, and a limit that keeps nobody.
 
     Args:
-        name: Its name.
-        device: Where it shall run.
+        estimator: A name, or an estimator.
+        max_people: As for `find_poses`.
+        device: As for `find_poses`.
 
     Raises:
-        RequestError: If there is no estimator of that name, or it does not run on that device.
+        RequestError: If there is none of that name, it does not run on that device, or the limit is below 1.
         MissingDependencyError: If its package is not installed.
     """
-    if name not in ESTIMATORS:
-        raise RequestError(f"There is no estimator {name!r}; choose one of {', '.join(ESTIMATORS)}.")
-    if name == "dwpose":
+    if max_people is not None and max_people < 1:
+        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+    if not isinstance(estimator, str):
+        return
+    if estimator not in ESTIMATORS:
+        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
+    if estimator == "dwpose":
         check_dwpose(device)
     elif device != "cpu":
         raise RequestError(
