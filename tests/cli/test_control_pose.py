@@ -35,6 +35,7 @@ def _estimators(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "_FILES", {})
     monkeypatch.setattr(estimators.blazepose, "runtime", lambda: None)
     monkeypatch.setattr(estimators.dwpose, "packages", lambda: None)
+    monkeypatch.setattr(finding, "check_dwpose", lambda device: None)
 
 
 def run(*words: object) -> tuple[int, str]:
@@ -202,3 +203,22 @@ def test_fetching_something_unknown() -> None:
     for name in ("openpose", "a/b/c", "/etc"):
         done = CliRunner().invoke(app, ["models", "fetch", name])
         assert done.exit_code == 1 and f"There is nothing to fetch for '{name}'" in done.stderr
+
+
+def test_a_device_is_refused_before_the_clip_is_read(tmp_path: Path) -> None:
+    code, said = run(tmp_path / "no.mp4", "-o", tmp_path / "a.mp4", "--device", "cuda")
+    assert code == 1 and "blazepose runs on the CPU, not on 'cuda'; leave the device out" in said
+
+
+def test_the_device_reaches_the_estimator(
+    film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def dwpose(*, device: str) -> object:
+        asked.append(device)
+        return finding.ESTIMATORS["blazepose"]()
+
+    monkeypatch.setattr(finding, "ESTIMATORS", {**finding.ESTIMATORS, "dwpose": dwpose})
+    code, _ = run(film_path, "-o", tmp_path / "a.mp4", "--estimator", "dwpose", "--device", "cuda")
+    assert code == 0 and asked == ["cuda"]

@@ -17,9 +17,9 @@ from iclora.cli.control import (
     figures_of,
     measured_part,
     said_of,
-    save_sheet,
     shaped,
 )
+from iclora.cli.glimpses import save_with_sheet
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -104,8 +104,8 @@ def depth(said: DepthWords) -> None:
     with bars() as report:
         make = _rendered if said.render else _guessed
         drawn, between, steadiness = make(said, convention, report)
-        save_sheet(drawn, said.sheet, f"depth of {said.source.name}", overwrite=said.overwrite)
-        media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+        label = f"depth of {said.source.name}"
+        save_with_sheet(drawn, said.output, said.sheet, label, report, overwrite=said.overwrite)
     result: dict[str, Any] = {"width": drawn.width, "height": drawn.height, "num_frames": drawn.num_frames}
     result |= {"fps": drawn.fps, "convention": convention, "farthest": between[0], "nearest": between[1]}
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}

@@ -10,7 +10,8 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import Cached, cache_of, save_sheet, shaped
+from iclora.cli.control import Cached, cache_of, shaped
+from iclora.cli.glimpses import save_with_sheet
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -51,6 +52,7 @@ class PoseWords:
     estimator: Annotated[
         str, typer.Option(help="blazepose (body; no hub needed), or dwpose (body, hands and face).")
     ] = "blazepose"
+    device: Annotated[str, typer.Option(help="Where dwpose runs: cpu, or cuda.")] = "cpu"
     people: Annotated[
         int | None, typer.Option(help="Most people, those seen longest and largest. All if left out.")
     ] = None
@@ -123,6 +125,9 @@ def pose(said: PoseWords) -> None:
 def _check_words(said: PoseWords) -> Path:
     """Refuse words out of range, and results that could not be written, before any work is done."""
     poses.check_drawing(stick_width=said.stick_width, min_score=said.min_score)
+    if not poses.holds_keypoints(said.source):
+        poses.check_estimator(said.estimator, max_people=said.people, device=said.device)
+        controls.check_installed(said.estimator)
     poses.check_smoothing(0.0 if said.smooth is None else said.smooth)
     move = words.parse_offset(said.move, "--move")
     poses.check_retargeting(body=said.body, scale=said.scale, move=move, person=said.person)
@@ -131,9 +136,6 @@ def _check_words(said: PoseWords) -> Path:
     beside = [("keypoints", said.keypoints, (".json",)), ("a sheet", said.sheet, SHEETS)]
     taken = (*sources, output, sidecar_path(output))
     check_beside(beside, taken=taken, overwrite=said.overwrite)
-    if not poses.holds_keypoints(said.source):
-        poses.check_estimator(said.estimator, max_people=said.people)
-        controls.check_installed(said.estimator)
     return output
 
 
@@ -168,6 +170,7 @@ def _keypoints(said: PoseWords, report: Report) -> Keypoints:
             source,
             estimator=said.estimator,
             max_people=said.people,
+            device=said.device,
             cache=cache_of(said.cache),
             progress=steps_of(report, "people"),
         )
@@ -191,8 +194,8 @@ def _write(points: Keypoints, said: PoseWords, report: Report) -> None:
     if said.keypoints is not None:
         whole = said.min_score if said.whole_scores else None
         controls.write_keypoints(points.placed, said.keypoints, whole_scores=whole, overwrite=said.overwrite)
-    save_sheet(drawn, said.sheet, f"pose of {said.source.name}", overwrite=said.overwrite)
-    media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+    label = f"pose of {said.source.name}"
+    save_with_sheet(drawn, said.output, said.sheet, label, report, overwrite=said.overwrite)
 
 
 def _figures(points: Keypoints, min_score: float) -> dict[str, Any]:

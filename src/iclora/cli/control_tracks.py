@@ -10,7 +10,8 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import Cached, cache_of, save_sheet, shaped
+from iclora.cli.control import Cached, cache_of, shaped
+from iclora.cli.glimpses import save_with_sheet
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -94,8 +95,7 @@ def tracks(said: TracksWords) -> None:
         _save_tracks(taken, said)
         trails = shaped(film_tracks(taken), None, said.frames)
         label = f"{taken.num_tracks} tracks of {said.source.name}"
-        save_sheet(trails, said.sheet, label, overwrite=said.overwrite)
-        media.save(trails, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+        save_with_sheet(trails, said.output, said.sheet, label, report, overwrite=said.overwrite)
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     result = {
         "width": trails.width,

@@ -24,6 +24,7 @@ def pose(  # noqa: PLR0913  each is a dial, and has a default
     clip: Footage | Poses,
     *,
     estimator: str | Estimator = "blazepose",
+    device: str = "cpu",
     people: int | None = None,
     smooth: float | None = None,
     body: str | Path | None = None,
@@ -42,6 +43,7 @@ def pose(  # noqa: PLR0913  each is a dial, and has a default
     Args:
         clip: The filmed clip or film, RGB 0..255, or keypoints. One that is all black stays black.
         estimator: A name in `ESTIMATORS`, or an estimator; of no use with keypoints.
+        device: Where a named estimator runs, `cpu` or `cuda`.
         people: Most people to draw, those seen longest and largest, >= 1; None: all.
         smooth: How much the keypoints are steadied, 0 (not at all) to 1. None: 0.5 of a film, 0 of keypoints.
         body: A file of keypoints whose first person's limbs are given to everybody; None: their own.
@@ -71,10 +73,12 @@ def pose(  # noqa: PLR0913  each is a dial, and has a default
     if isinstance(clip, Poses):
         poses, smooth = leading(clip, max_people=people), smooth or 0.0
     else:
-        check_estimator(estimator, max_people=people)
+        check_estimator(estimator, max_people=people, device=device)
         if not any(frame.any() for frame in clip.frames):
             return clip
-        poses = find_poses(clip, estimator=estimator, max_people=people, cache=cache, progress=progress)
+        poses = find_poses(
+            clip, estimator=estimator, max_people=people, device=device, cache=cache, progress=progress
+        )
     poses = smooth_poses(poses, SMOOTH if smooth is None else smooth)
     poses = retarget(poses, body=other, scale=scale, move=move, person=person)
     check_somebody(poses, min_score=min_score)

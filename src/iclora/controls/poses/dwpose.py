@@ -20,8 +20,9 @@ from jaxtyping import Float, Float32, UInt8
 
 from iclora.controls import hub
 from iclora.controls.cache import cache_folder
+from iclora.controls.devices import onnx_providers
 from iclora.controls.poses.skeleton import BODY, FACE, LEFT_HAND, NUM_POINTS, RIGHT_HAND, from_coco
-from iclora.errors import MissingDependencyError, ModelError
+from iclora.errors import MissingDependencyError, ModelError, RequestError
 
 REPOSITORY = "yzd-v/DWPose"
 DETECTOR, KEYPOINTS = "yolox_l.onnx", "dw-ll_ucoco_384.onnx"
@@ -33,14 +34,16 @@ class DWPose:
     """Finds people with DWPose.
 
     Args:
-        device: `cpu` or `cuda`, as onnxruntime has it.
+        device: `cpu`, or `cuda` or `cuda:N` where onnxruntime has it.
 
     Raises:
+        RequestError: If onnxruntime has no such device here, or cannot use it.
         MissingDependencyError: If `rtmlib` or onnxruntime is not installed.
         ModelError: If the networks cannot be fetched or read.
     """
 
     def __init__(self, *, device: str = "cpu") -> None:
+        check_dwpose(device)
         rtmlib, state = packages()
         detector, keypoints = find(DETECTOR), find(KEYPOINTS)
         runtime: dict[str, Any] = {"backend": "onnxruntime", "device": device}
@@ -55,6 +58,12 @@ class DWPose:
                 f"{detector} or {keypoints} cannot be read as a network ({' '.join(str(error).split())}); "
                 "delete it and run again."
             ) from error
+        # onnxruntime goes on without a card that it cannot use.
+        if device != "cpu" and self._detector.session.get_providers()[0] == "CPUExecutionProvider":
+            raise RequestError(
+                f"onnxruntime was built for '{device}' and cannot use it; see what it says above, or leave "
+                "--device out."
+            )
 
     def __call__(
         self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
@@ -76,6 +85,20 @@ class DWPose:
             places, scores = self._keypoints(picture, bboxes=boxes)
             found = np.concatenate([places, scores[..., None]], axis=-1)
             yield [from_wholebody(person) for person in found]
+
+
+def check_dwpose(device: str) -> None:
+    """Refuse to run where DWPose cannot, before anything is read or fetched.
+
+    Args:
+        device: As for `DWPose`.
+
+    Raises:
+        RequestError: If onnxruntime has no such device here.
+        MissingDependencyError: If `rtmlib` or onnxruntime is not installed.
+    """
+    packages()
+    onnx_providers(device)
 
 
 def packages() -> tuple[Any, Any]:
