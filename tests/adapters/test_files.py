@@ -119,7 +119,7 @@ def test_write_does_not_overwrite(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="a.safetensors exists; choose another name"):
         write(path, layers, {})
     write(path, layers, {"iclora.control": "pose"}, overwrite=True)
-    assert read(path).outline.control == "pose"
+    assert read(path).outline.controls == ("pose",)
     with pytest.raises(OutputError, match="written as '.safetensors', not 'a.bin'"):
         write(tmp_path / "a.bin", layers, {})
     with pytest.raises(OutputError, match="The folder of .*below.safetensors cannot be made"):

@@ -12,7 +12,7 @@ from iclora.errors import AdapterError, RequestError
 from iclora.pipeline import Image, Pipeline, load, load_planned, run
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import Reference, assemble, fade_in
-from tests.micro import moving_square, save_one_way
+from tests.micro import moving_square, save_one_way, save_thick
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +168,29 @@ def test_references_kept_for_some_steps(pipe: Pipeline, lines: iclora.Clip) -> N
     assert result("every:4").plan.reference_cache.mode == "every:4"
     with pytest.raises(RequestError, match="needs an adapter trained one_way"):
         result("exact")
+
+
+def test_a_control_is_taken_from_its_film(pipe: Pipeline, micro_model: Path, tmp_path: Path) -> None:
+    film = moving_square(height=64, width=64)
+    thick = iclora.load(micro_model, adapters=[save_thick(micro_model, tmp_path / "thick.safetensors")])
+    made = thick.generate("a ball", references=[iclora.Reference(film, control="canny")])
+    assert made.plan.references[0].dials == {"thickness": 3}
+    assert np.array_equal(made.references[0].frames, iclora.controls.canny(film, thickness=3).frames)
+    said = iclora.Reference(film, control="canny", dials={"thickness": 1, "preset": "union"})
+    made = thick.generate("a ball", references=[said])
+    assert made.plan.references[0].dials == {"thickness": 1, "preset": "union"}
+    assert "thickness" in str(next(one for one in made.plan.findings if "as asked" in one.text))
+    assert np.array_equal(made.references[0].frames, iclora.controls.canny(film, preset="union").frames)
+    half = np.zeros((1, 32, 32, 3), np.uint8)
+    half[:, :, :16] = 255
+    mask = iclora.Clip(frames=half, fps=1.0)
+    made = pipe.generate("", references=[iclora.Reference(film, control="green", dials={"mask": mask})])
+    green = (made.references[0].frames == (0, 255, 0)).all(axis=-1)
+    assert green[:, :, :32].all() and not green[:, :, 32:].any() and made.plan.references[0].dials == {}
+
+
+def test_dials_are_checked_when_they_are_said() -> None:
+    with pytest.raises(RequestError, match="The control canny has no dial 'glow'"):
+        iclora.Reference(moving_square(), control="canny", dials={"glow": 1})
+    with pytest.raises(RequestError, match="The dials thickness are of no control; say which"):
+        iclora.Reference(moving_square(), dials={"thickness": 1})

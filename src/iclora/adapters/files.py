@@ -21,6 +21,7 @@ from torch import Tensor
 
 from iclora.adapters.names import official_name
 from iclora.adapters.outline import (
+    RECIPES,
     REFERENCE_ATTENTIONS,
     LayerSize,
     Outline,
@@ -140,7 +141,7 @@ def write(
     return path
 
 
-def describe(
+def describe(  # noqa: PLR0913  each a line of the file
     *,
     downscale: int,
     temporal_factor: int,
@@ -148,6 +149,7 @@ def describe(
     base: str,
     version: str,
     reference_attention: str = "two_way",
+    recipe: str = "",
     trigger: str = "",
     config: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
@@ -156,10 +158,11 @@ def describe(
     Args:
         downscale: How many times smaller than the target its references are.
         temporal_factor: How many target frames one reference frame stands for.
-        control: Name of the control it follows.
+        control: Name of the control it follows; ``union`` for edges, depth and poses, any one at a time.
         base: Name of the base it was trained on.
         version: Version of this package.
         reference_attention: ``two_way``, or ``one_way`` where references do not look at the target.
+        recipe: ``distilled`` or ``dev``, where it was trained for the one kind of model; empty where not.
         trigger: Word the prompt must hold; empty for none.
         config: Training settings to keep beside the weights.
 
@@ -167,13 +170,16 @@ def describe(
         Metadata for `write`.
 
     Raises:
-        AdapterError: A factor or the kind of attention is not known.
+        AdapterError: A factor, the kind of attention or the recipe is not known.
     """
     if reference_attention not in REFERENCE_ATTENTIONS:
         known = " or ".join(f"'{one}'" for one in REFERENCE_ATTENTIONS)
         raise AdapterError(f"The reference attention '{reference_attention}' is not known: {known}.")
+    if recipe and recipe not in RECIPES:
+        raise AdapterError(f"The recipe '{recipe}' is not known: {' or '.join(RECIPES)}.")
     if downscale < 1 or temporal_factor < 1:
         raise AdapterError(f"The factors {downscale} and {temporal_factor} must be whole numbers from 1 up.")
+    said = {"iclora.recipe": recipe} if recipe else {}
     return {
         "reference_downscale_factor": str(downscale),
         "reference_temporal_scale_factor": str(temporal_factor),
@@ -183,6 +189,7 @@ def describe(
         "iclora.reference_attention": reference_attention,
         "iclora.trigger": trigger,
         "iclora.config": json.dumps(dict(config or {}), sort_keys=True),
+        **said,
     }
 
 
