@@ -84,6 +84,12 @@ def test_the_adapter_and_its_weight_matter(micro_model: Path, pipe: Pipeline) ->
     assert not np.array_equal(pipe.generate("a ball").clip.frames, none)
 
 
+def test_a_result_that_is_not_finite_is_not_shown(micro_model: Path) -> None:
+    pipe = load(micro_model, adapters=[("canny", 1e30)])
+    with pytest.raises(RequestError, match=r"not finite, which would be a black picture. Lower the weights"):
+        pipe.generate("a ball")
+
+
 def test_progress_is_told(pipe: Pipeline, lines: iclora.Clip) -> None:
     seen: list[tuple[str, int, int | None]] = []
     pipe.generate(

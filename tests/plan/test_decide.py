@@ -104,7 +104,7 @@ def test_sizes_are_snapped_and_said(
     assert said(plan, "warning") == [f"{text}: both sides must be multiples of {multiple}. {advice}"]
 
 
-@pytest.mark.parametrize(("asked", "made"), [(9, 9), (12, 9), (13, 17), (1, 1), (2, 1)])
+@pytest.mark.parametrize(("asked", "made"), [(9, 9), (12, 9), (13, 17), (21, 25), (1, 1), (2, 1), (5, 9)])
 def test_frames_are_snapped_and_said(micro_model: Path, asked: int, made: int) -> None:
     plan = make_plan(Request(prompt="", model=str(micro_model), num_frames=asked))
     assert plan.num_frames == made

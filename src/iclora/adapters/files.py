@@ -80,13 +80,14 @@ def read(path: str | Path) -> Adapter:
         The adapter, on the CPU, in the types of the file.
 
     Raises:
-        AdapterError: The file is missing or damaged, has unknown keys or values that are not finite, or is a
-            DoRA.
+        AdapterError: The file is missing or damaged, has unknown keys, or values that are not floats or not
+            finite, or is a DoRA.
     """
     path = Path(path)
     outline = read_outline(path)
     with opened(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
+    _refuse_other_types(path, tensors)
     _refuse_non_finite(path, tensors)
     declared = _declared_alpha(path, outline.metadata)
     layers = {}
@@ -214,6 +215,16 @@ def _declared_alpha(path: Path, metadata: Mapping[str, str]) -> float | None:
             )
     alpha = notes.get("lora_alpha")
     return None if alpha is None else float(alpha)
+
+
+def _refuse_other_types(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    weights = {key: tensor for key, tensor in tensors.items() if not key.endswith("alpha")}
+    other = [key for key, tensor in weights.items() if not tensor.is_floating_point()]
+    if other:
+        raise AdapterError(
+            f"{path} holds numbers of type {tensors[other[0]].dtype} in {listed(other)}, but weights are "
+            "floats. Save it in bfloat16, float16 or float32."
+        )
 
 
 def _refuse_non_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

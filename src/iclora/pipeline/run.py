@@ -255,7 +255,8 @@ class Pipeline:
             The clip, the plan, and the references as they were used.
 
         Raises:
-            RequestError: If the plan holds an error, or references or images do not match it.
+            RequestError: If the plan holds an error, references or images do not match it, or what is
+                made is not finite.
         """
         plan.check()
         _check_count("references", len(references), len(plan.references))

@@ -276,7 +276,7 @@ def _length(request: Request, facts: ModelFacts, fps: float, factor: int, findin
             text = f"{request.num_frames} frames are {'no clip' if few else f'more than {MAX_FRAMES}'}."
             findings.error(text, advice=f"Ask for {facts.recipe.num_frames}.")
             return whole
-        num_frames = max(0, round((request.num_frames - 1) / factor)) * factor + 1
+        num_frames = geometry.snap_frames(request.num_frames, facts.factors)
         if num_frames != request.num_frames:
             text = f"{request.num_frames} frames become {num_frames}: the model makes {factor}k+1 frames."
             findings.warning(text, f"Ask for one more than a multiple of {factor} to choose yourself.")
