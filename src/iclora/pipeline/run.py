@@ -255,8 +255,7 @@ class Pipeline:
             The clip, the plan, and the references as they were used.
 
         Raises:
-            RequestError: If the plan holds an error, references or images do not match it, or what is
-                made is not finite.
+            RequestError: If the plan holds an error or does not match what is given, or the result is not finite.
         """
         plan.check()
         _check_count("references", len(references), len(plan.references))
