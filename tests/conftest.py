@@ -82,3 +82,14 @@ def released_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 
     folder = tmp_path_factory.mktemp("released")
     return {form: save_released(folder / form, form, distilled=form == "2.3") for form in ("2.3", "2.0")}
+
+
+@pytest.fixture(scope="session")
+def pedestrians_film() -> Path:
+    """OpenCV's film of small people, from the user's cache; `make pedestrians` puts it there."""
+    from iclora.controls.poses import weights
+
+    path = weights.cache_folder() / "films" / "vtest.avi"
+    if not path.is_file():
+        pytest.skip(f"OpenCV's pedestrians are not in {path.parent}: make pedestrians")
+    return path

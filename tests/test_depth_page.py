@@ -23,7 +23,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, film_path: Pa
         distances = np.linspace(1, 9 + number, 32 * 48, dtype=np.float32).reshape(32, 48)
         write_exr(Path("render") / f"z{number:04}.exr", {"Z": distances})
     lines = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 7
+    assert len(lines) == 8
     for line in lines:
         command = line.split("  #")[0].strip()
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)][1:]

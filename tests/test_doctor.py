@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from iclora import doctor
 from iclora.cli import app
+from iclora.controls.poses import dwpose
 from iclora.doctor import Check, examine
 from iclora.errors import ModelError
 
@@ -47,10 +48,14 @@ def test_a_missing_codec(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
-    check = about("ai_edge_litert")
+    check = about("ai-edge-litert")
     assert (check.level, check.advice) == ("note", "pip install 'iclora[pose]'")
+    onnx = about("onnxruntime")
+    assert onnx.text == "not installed: no depth networks in .onnx files, poses with DWPose"
+    assert onnx.advice == "pip install 'iclora[onnx]'"
+    assert about("scikit-image").advice == "pip install 'iclora[scikit-image]'"
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: SimpleNamespace())
-    assert about("ai_edge_litert").level == "ok"
+    assert about("ai-edge-litert").level == about("scikit-image").level == "ok"
 
 
 def test_a_missing_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +77,16 @@ def test_weights_and_the_size_of_the_cache(tmp_path: Path, monkeypatch: pytest.M
     for name in doctor.weights.BLAZEPOSE:
         (folder / name).write_bytes(bytes(2**20))
     (tmp_path / "dwpose").mkdir()
-    for name in (doctor.dwpose.DETECTOR, doctor.dwpose.KEYPOINTS):
+    for name in (dwpose.DETECTOR, dwpose.KEYPOINTS):
         (tmp_path / "dwpose" / name).write_bytes(b"x")
     assert about("weights blazepose").level == about("weights dwpose").level == "ok"
+    depth = about("weights depth-anything-v2-base")
+    assert depth.level == "note" and "iclora models fetch depth-anything-v2-base" in depth.advice
+    assert depth.text.startswith("not there: config.json, model.safetensors (licence CC-BY-NC-4.0, not for")
+    (tmp_path / "depth-anything-v2-base").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "depth-anything-v2-base" / name).touch()
+    assert about("weights depth-anything-v2-base").level == "ok"
     assert "2.0 MiB" in about("cache").text and str(tmp_path) in about("cache").text
 
 

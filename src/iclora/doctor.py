@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Literal
 import av
 import cv2
 import torch
-from huggingface_hub import try_to_load_from_cache
 
-from iclora.controls.poses import dwpose, weights
+from iclora.controls import missing_weights
+from iclora.controls.depths import RELEASES
+from iclora.controls.poses import weights
 from iclora.errors import IcloraError
 from iclora.plan import model_facts
 
@@ -27,8 +27,11 @@ LEAST_ROOM = 2 * 2**30
 _EXTRAS = (
     ("ai_edge_litert", "poses with BlazePose", "pip install 'iclora[pose]'"),
     ("rtmlib", "poses with DWPose", "pip install onnxruntime tqdm && pip install --no-deps rtmlib"),
-    ("onnxruntime", "poses with DWPose", "pip install onnxruntime"),
+    ("onnxruntime", "depth networks in .onnx files, poses with DWPose", "pip install 'iclora[onnx]'"),
+    ("skimage", "edges by scikit-image", "pip install 'iclora[scikit-image]'"),
 )
+_PACKAGES = {"ai_edge_litert": "ai-edge-litert", "skimage": "scikit-image"}
+"""Names of packages where they are not those of their modules."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +69,7 @@ def examine(place: Path | None = None) -> tuple[Check, ...]:
         Check(level="ok", about="OpenCV", text=cv2.__version__),
         *(_extra(*extra) for extra in _EXTRAS),
         _model(),
-        _fetched("blazepose", lambda: [weights.blazepose_folder() / name for name in weights.BLAZEPOSE]),
-        _fetched("dwpose", _dwpose_files),
+        *(_fetched(name) for name in ("blazepose", "dwpose", *RELEASES)),
         _cache(cache),
         _room("disk of the cache", cache),
         _room("disk for results", Path.cwd() if place is None else place),
@@ -95,14 +97,14 @@ def _codec(name: str, use: str) -> Check:
 
 
 def _extra(module: str, use: str, install: str) -> Check:
+    name = _PACKAGES.get(module, module)
     if importlib.util.find_spec(module) is None:
-        return Check(level="note", about=module, text=f"not installed: no {use}", advice=install)
-    name = {"ai_edge_litert": "ai-edge-litert"}.get(module, module)
+        return Check(level="note", about=name, text=f"not installed: no {use}", advice=install)
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
         version = "of an unknown version"
-    return Check(level="ok", about=module, text=f"{version}, for {use}")
+    return Check(level="ok", about=name, text=f"{version}, for {use}")
 
 
 def _model() -> Check:
@@ -114,23 +116,14 @@ def _model() -> Check:
     return Check(level="ok", about="model tiny", text=f"adapters: {', '.join(facts.adapters) or 'none'}")
 
 
-def _fetched(name: str, files: Callable[[], list[Path]]) -> Check:
-    missing = [path for path in files() if not path.is_file()]
+def _fetched(name: str) -> Check:
+    licence = f" (licence {RELEASES[name].licence})" if name in RELEASES else ""
+    missing = missing_weights(name)
     if not missing:
-        return Check(level="ok", about=f"weights {name}", text="fetched")
-    text = f"not there: {', '.join(path.name for path in missing)}"
+        return Check(level="ok", about=f"weights {name}", text=f"fetched{licence}")
+    text = f"not there: {', '.join(path.name for path in missing)}{licence}"
     advice = f"Fetched on first use, or now with: iclora models fetch {name}"
     return Check(level="note", about=f"weights {name}", text=text, advice=advice)
-
-
-def _dwpose_files() -> list[Path]:
-    """Where DWPose's networks lie, or would lie: put there by hand, else in the hub's cache."""
-    files = []
-    for name in (dwpose.DETECTOR, dwpose.KEYPOINTS):
-        by_hand = weights.cache_folder() / "dwpose" / name
-        fetched = try_to_load_from_cache(dwpose.REPOSITORY, name)
-        files.append(Path(fetched) if isinstance(fetched, str) and not by_hand.is_file() else by_hand)
-    return files
 
 
 def _cache(folder: Path) -> Check:

@@ -81,6 +81,14 @@ def test_values_that_are_not_finite_are_named(tmp_path: Path, value: float) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors"]
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64])
+def test_weights_that_are_no_floats_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = {f"{LAYER}.lora_A.weight": DOWN, f"{LAYER}.lora_B.weight": UP.to(dtype)}
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(AdapterError, match=rf"numbers of type {dtype} in 1 keys .* Save it in bfloat16"):
+        read(tmp_path / "a.safetensors")
+
+
 def test_write_and_read_back(tmp_path: Path) -> None:
     layers = {
         LAYER: LowRank(down=DOWN, up=UP),
@@ -119,7 +127,7 @@ def test_write_does_not_overwrite(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="a.safetensors exists; choose another name"):
         write(path, layers, {})
     write(path, layers, {"iclora.control": "pose"}, overwrite=True)
-    assert read(path).outline.control == "pose"
+    assert read(path).outline.controls == ("pose",)
     with pytest.raises(OutputError, match="written as '.safetensors', not 'a.bin'"):
         write(tmp_path / "a.bin", layers, {})
     with pytest.raises(OutputError, match="The folder of .*below.safetensors cannot be made"):

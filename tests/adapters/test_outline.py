@@ -1,5 +1,6 @@
 """Headers of adapter files."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from iclora.adapters import LayerSize, read_outline
+from iclora.controls.depths.conventions import CONVENTIONS
 from iclora.errors import AdapterError
 
 LAYER = "transformer_blocks.1.attn1.to_q"
@@ -27,7 +29,7 @@ def test_outline(tmp_path: Path) -> None:
     outline = read_outline(saved(tmp_path, {"iclora.control": "canny", "iclora.base": "tiny"}))
     assert outline.sizes == {LAYER: LayerSize(rank=2, num_inputs=6, num_outputs=5)}
     assert (outline.rank, outline.num_parameters) == (2, 22)
-    assert (outline.control, outline.base) == ("canny", "tiny")
+    assert (outline.controls, outline.base) == (("canny",), "tiny")
     assert outline.geometry == "the base 'tiny' of video width 6 with at least 2 blocks"
 
 
@@ -114,6 +116,52 @@ def test_sides_that_do_not_meet_are_refused(tmp_path: Path) -> None:
     key = f"diffusion_model.{LAYER}.lora_B.weight".replace(".", "__")
     with pytest.raises(AdapterError, match=r"have shapes \(2, 6\) and \(5, 3\)"):
         read_outline(saved(tmp_path, **{key: torch.zeros(5, 3)}))
+
+
+def test_what_it_was_made_for(tmp_path: Path) -> None:
+    assert read_outline(saved(tmp_path)).distilled is None
+    assert read_outline(saved(tmp_path, {"iclora.recipe": "distilled"})).distilled is True
+    assert read_outline(saved(tmp_path, {"iclora.recipe": "dev"})).distilled is False
+    with pytest.raises(AdapterError, match="'iclora.recipe' of .* is 'slow'; distilled or dev is known"):
+        read_outline(saved(tmp_path, {"iclora.recipe": "slow"}))
+
+
+def config(convention: object) -> dict[str, str]:
+    return {"iclora.config": json.dumps({"control": {"convention": convention}})}
+
+
+def test_an_adapter_says_how_it_wants_depth(tmp_path: Path) -> None:
+    for convention in CONVENTIONS:
+        assert read_outline(saved(tmp_path, config(convention))).conventions == (convention,)
+    for silent in ({}, {"iclora.config": "{}"}):
+        assert read_outline(saved(tmp_path, silent)).conventions == ("near-white",)
+
+
+def test_depth_that_cannot_be_drawn_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"a.safetensors was trained on depth drawn as 'viridis'"):
+        assert read_outline(saved(tmp_path, config("viridis"))).conventions
+    for broken in ("{", "[]", '{"control": 3}'):
+        with pytest.raises(AdapterError, match=r"of a.safetensors is not readable JSON settings"):
+            assert read_outline(saved(tmp_path, {"iclora.config": broken})).conventions
+
+
+def test_what_the_file_says_goes_before_its_name(tmp_path: Path) -> None:
+    name = "ltx-2.3-22b-ic-lora-union-control-ref0.5.safetensors"
+    silent = read_outline(saved(tmp_path, {}, name))
+    assert (silent.controls, silent.controls_source) == (("canny", "depth", "pose"), "file name")
+    assert (silent.base, silent.named_base, silent.distilled) == (None, "ltx-2.3", True)
+    assert silent.conventions == ("near-white", "inferno")
+    said = {"iclora.control": "depth", "iclora.recipe": "dev", **config("near-black")}
+    loud = read_outline(saved(tmp_path, said, name))
+    assert (loud.controls, loud.controls_source, loud.distilled) == (("depth",), "metadata", False)
+    assert loud.conventions == ("near-black",)
+    other = read_outline(saved(tmp_path, {"iclora.control": ""}))
+    assert (other.controls, other.controls_source, other.named_base) == ((), "", None)
+
+
+def test_a_union_follows_three(tmp_path: Path) -> None:
+    outline = read_outline(saved(tmp_path, {"iclora.control": "union"}))
+    assert outline.controls == ("canny", "depth", "pose")
 
 
 def test_reference_attention(tmp_path: Path) -> None:

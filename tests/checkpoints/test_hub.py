@@ -37,7 +37,7 @@ def test_a_model_that_was_not_fetched(cache: Path, name: str) -> None:
     ("error", "message"),
     [
         (LocalEntryNotFoundError("no network"), r"The hub cannot be reached for owner/name \(no network\)"),
-        (OfflineModeIsEnabled("offline\nmode"), r"owner/name cannot be fetched \(offline\)"),
+        (OfflineModeIsEnabled("offline\nmode"), r"The hub cannot be reached for owner/name \(offline\)"),
         (EntryNotFoundError("404"), "owner/name has no model_index.json: it is not in diffusers' layout"),
         (
             OSError("gated"),

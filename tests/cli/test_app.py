@@ -1,6 +1,8 @@
 """cli: help, version, and that only our own errors become one line."""
 
+import cv2
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -46,6 +48,33 @@ def test_our_errors_become_one_line() -> None:
     result = CliRunner().invoke(raising(MediaError("It is [red]broken[/red]:\n  throw it away.")), ["fail"])
     assert result.exit_code == 1
     assert result.stderr == "iclora: It is [red]broken[/red]: throw it away.\n"
+
+
+def no_memory(code: int) -> cv2.error:
+    error = cv2.error("Failed to allocate\n30 bytes")
+    error.code = code
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Failed to allocate 30 bytes"),
+        no_memory(cv2.Error.StsNoMem),
+        torch.OutOfMemoryError("Failed to allocate 30 bytes"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: Failed to allocate 30 bytes"),
+    ],
+)
+def test_no_memory_is_one_line(error: Exception) -> None:
+    result = CliRunner().invoke(raising(error), ["fail"])
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("iclora: The memory does not suffice (")
+    assert "Failed to allocate 30 bytes). Ask for a smaller size or fewer frames." in result.stderr
+
+
+def test_errors_of_opencv_that_are_bugs_stay_loud() -> None:
+    result = CliRunner().invoke(raising(no_memory(cv2.Error.StsBadArg)), ["fail"])
+    assert isinstance(result.exception, cv2.error)
 
 
 def test_other_errors_stay_loud() -> None:

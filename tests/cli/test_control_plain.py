@@ -23,7 +23,7 @@ def run(*words: object) -> tuple[int, str]:
     [
         (("grey",), {}),
         (("blur", "--radius", "2"), {"radius": 2.0}),
-        (("blocks", "--block", "8"), {"size": 8}),
+        (("blocks", "--block", "8"), {"block": 8}),
         (("soft-edges", "--blur", "1", "--stabilise", "0.5"), {"blur": 1.0, "stabilise": 0.5}),
         (("line-art", "--width", "3"), {"width": 3.0}),
         (("green",), {}),
@@ -64,6 +64,19 @@ def test_green_under_a_mask(film_path: Path, tmp_path: Path) -> None:
     assert (painted[:, :, 16:] == (0, 255, 0)).all() and not (painted[:, :, :16] == (0, 255, 0)).all(-1).any()
 
 
+def test_a_mask_of_another_size_is_brought_to_the_clips(film_path: Path, tmp_path: Path) -> None:
+    mask = np.zeros((24, 32, 3), np.uint8)
+    mask[:, 16:] = 255
+    media.save_image(mask, tmp_path / "mask.png")
+    code, said = run("green", film_path, "-o", f"{tmp_path}/g/", "--mask", tmp_path / "mask.png")
+    assert code == 0 and "the mask, 32x24, is brought to 64x48" in said
+    green = (media.read(tmp_path / "g").frames == (0, 255, 0)).all(axis=-1)
+    assert green[:, :, 34:].all() and not green[:, :, :30].any()
+    media.save_image(mask.repeat(2, axis=0).repeat(2, axis=1), tmp_path / "same.png")
+    code, said = run("green", film_path, "-o", f"{tmp_path}/h/", "--mask", tmp_path / "same.png")
+    assert code == 0 and "is brought to" not in said
+
+
 def test_a_still_is_held(tmp_path: Path) -> None:
     media.save(moving_square(num_frames=1), tmp_path / "a.png")
     assert run("grey", tmp_path / "a.png", "-o", tmp_path / "grey.mp4", "--frames", "5")[0] == 0
@@ -72,12 +85,17 @@ def test_a_still_is_held(tmp_path: Path) -> None:
 
 
 def test_bad_input_is_one_line(film_path: Path, tmp_path: Path) -> None:
-    media.save(Clip(frames=np.zeros((2, 8, 8, 3), np.uint8), fps=16.0), tmp_path / "mask.mp4")
+    for name, height, width in (("square", 8, 8), ("short", 24, 32)):
+        media.save(Clip(frames=np.zeros((2, height, width, 3), np.uint8), fps=16.0), tmp_path / f"{name}.mp4")
     before = sorted(tmp_path.iterdir())
     for words, message in (
         (("normals", film_path), "made of a depth picture"),
         (("blur", film_path, "--radius", "0"), "The blur's radius is 0.0 pixels"),
-        (("green", film_path, "--mask", tmp_path / "mask.mp4"), "The mask has 2 frames of 8x8"),
+        (("green", film_path, "--mask", tmp_path / "square.mp4"), "The mask is 8x8, another shape than the"),
+        (
+            ("green", film_path, "--mask", tmp_path / "short.mp4"),
+            "The mask has 2 frames of 64x48, but the clip",
+        ),
         (("canny", film_path, "--preset", "x"), "There is no preset 'x'"),
     ):
         code, said = run(*words, "-o", tmp_path / "out.mp4")

@@ -12,6 +12,7 @@ from iclora import controls, media
 from iclora.cli import app
 from iclora.cli.asking import gather, references_of
 from iclora.cli.options import PlanWords
+from iclora.controls import estimators, poses
 from iclora.controls.poses import Poses, finding
 from iclora.plan import make_plan
 from tests.controls.poses.people import person
@@ -31,6 +32,10 @@ def _estimators(monkeypatch: pytest.MonkeyPatch) -> None:
 
     known = {"blazepose": lambda: somebody, "dwpose": lambda: nobody}
     monkeypatch.setattr(finding, "ESTIMATORS", known)
+    monkeypatch.setattr(estimators, "_FILES", {})
+    monkeypatch.setattr(estimators.blazepose, "runtime", lambda: None)
+    monkeypatch.setattr(estimators.dwpose, "packages", lambda: None)
+    monkeypatch.setattr(finding, "check_dwpose", lambda device: None)
 
 
 def run(*words: object) -> tuple[int, str]:
@@ -173,6 +178,47 @@ def test_plan_says_what_keypoints_lack(micro_model: Path, tmp_path: Path) -> Non
     assert done.exit_code == 1 and "a.json has no sound to keep" in done.stderr
 
 
+def test_one_of_several_people_is_retargeted(tmp_path: Path) -> None:
+    two = Poses(points=np.stack([person(), person(90)])[None], height=130, width=200, fps=24.0)
+    source = edited(tmp_path / "a.json", two)
+    words = ("--scale", "0.5", "--move", "0,-20", "--person", "1", "--keypoints", tmp_path / "b.json")
+    assert run(source, "-o", tmp_path / "b.mp4", *words)[0] == 0
+    moved = controls.read_keypoints(tmp_path / "b.json").body[0]
+    assert np.allclose(moved[0], two.body[0, 0], atol=0.01)
+    assert moved[1, :, 1].max() == pytest.approx(two.body[0, 1, :, 1].max() - 20, abs=0.01)
+    body = ("--body", edited(tmp_path / "child.json", poses.place(two, scale=0.5, person=0)), "--person", "1")
+    assert run(source, "-o", tmp_path / "c.mp4", *body, "--keypoints", tmp_path / "c.json")[0] == 0
+    small = controls.read_keypoints(tmp_path / "c.json").body[0]
+    assert np.allclose(small[0], two.body[0, 0], atol=0.01)
+    assert np.ptp(small[1, :, 1]) == pytest.approx(np.ptp(two.body[0, 1, :, 1]) / 2, rel=0.02)
+    for said, message in (
+        (("--person", "2", "--scale", "2"), "There is no person 2; there are 2, counted from 0."),
+        (("--person", "1"), "Nothing is done to person 1; say another body, a scale or a move"),
+    ):
+        code, text = run(source, "-o", tmp_path / "d.mp4", *said)
+        assert code == 1 and message in text
+
+
 def test_fetching_something_unknown() -> None:
-    done = CliRunner().invoke(app, ["models", "fetch", "openpose"])
-    assert done.exit_code == 1 and "There is nothing to fetch for 'openpose'" in done.stderr
+    for name in ("openpose", "a/b/c", "/etc"):
+        done = CliRunner().invoke(app, ["models", "fetch", name])
+        assert done.exit_code == 1 and f"There is nothing to fetch for '{name}'" in done.stderr
+
+
+def test_a_device_is_refused_before_the_clip_is_read(tmp_path: Path) -> None:
+    code, said = run(tmp_path / "no.mp4", "-o", tmp_path / "a.mp4", "--device", "cuda")
+    assert code == 1 and "blazepose runs on the CPU, not on 'cuda'; leave the device out" in said
+
+
+def test_the_device_reaches_the_estimator(
+    film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def dwpose(*, device: str) -> object:
+        asked.append(device)
+        return finding.ESTIMATORS["blazepose"]()
+
+    monkeypatch.setattr(finding, "ESTIMATORS", {**finding.ESTIMATORS, "dwpose": dwpose})
+    code, _ = run(film_path, "-o", tmp_path / "a.mp4", "--estimator", "dwpose", "--device", "cuda")
+    assert code == 0 and asked == ["cuda"]

@@ -130,6 +130,26 @@ def test_bad_input_is_one_line(
     assert list(out.iterdir()) == []
 
 
+def test_the_editor_gets_what_its_form_can_say(tmp_path: Path) -> None:
+    places = [{"x": 50 + frame, "y": 60} for frame in range(9)]
+    late = {"points": places[:5], "start": 4}
+    (tmp_path / "a.json").write_text(
+        json.dumps(
+            {"width": 96, "height": 80, "fps": 8, "num_frames": 9, "tracks": [{"points": places}, late]}
+        )
+    )
+    words = (tmp_path / "a.json", "-o", tmp_path / "a.mp4", "--editor-json", tmp_path / "e.json")
+    code, said = run("control", "tracks", *words)
+    assert code == 0 and "e.json: 1 of 2 tracks are left out, as they start late or are hidden" in said
+    assert json.loads((tmp_path / "e.json").read_text()) == [places]
+    (tmp_path / "b.json").write_text(
+        json.dumps({"width": 96, "height": 80, "fps": 8, "num_frames": 9, "tracks": [late]})
+    )
+    words = (tmp_path / "b.json", "-o", tmp_path / "b.mp4", "--editor-json", tmp_path / "f.json")
+    code, said = run("control", "tracks", *words)
+    assert code == 1 and "Each of the 1 tracks starts late or is hidden in between" in said
+
+
 def test_generate_draws_a_file_at_the_plans_size(
     micro_model: Path, tracks_json: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ def test_the_models_own_adapter(micro_model: Path) -> None:
     assert code == 0
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     assert f"file {micro_model / 'adapters' / 'canny.safetensors'}" in lines
-    assert "control canny" in lines
+    assert "control canny, from the metadata" in lines
     assert "rank 2, 20 layers, 1664 finite values" in lines
     assert "reference 1/2 of the size (from the metadata), every 1 frame(s)" in lines
     assert "attention two_way" in lines
@@ -37,6 +37,17 @@ def test_an_adapter_for_another_base_is_told(micro_model: Path, tmp_path: Path) 
     adapters.write(file, random_layers(micro_model), adapter_metadata(base="ltx-2.3"))
     code, shown, _ = inspect(file, "--model", micro_model)
     assert code == 0 and "was trained on the base 'ltx-2.3', but this model is 'micro'" in shown
+
+
+def test_a_released_file_is_known_by_its_name(micro_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ltx-2.3-22b-ic-lora-union-control-ref0.5.safetensors"
+    adapters.write(file, random_layers(micro_model), {})
+    lines = [" ".join(line.split()) for line in inspect(file, "--model", micro_model)[1].splitlines()]
+    assert "control canny or depth or pose (depth near-white or inferno), from the file name" in lines
+    assert any(line.startswith("base ltx-2.3, from the file name; a base of video width") for line in lines)
+    other = adapters.write(tmp_path / "mine.safetensors", random_layers(micro_model), {})
+    shown = inspect(other, "--model", micro_model)[1]
+    assert "control    not said" in shown and "base       not said" in shown
 
 
 def test_without_a_model_the_file_is_still_read(micro_model: Path, tmp_path: Path) -> None:

@@ -44,10 +44,27 @@ def test_adapter_without_a_name() -> None:
 
 
 def test_control() -> None:
-    assert words.parse_control("canny=a=b.mp4", {"canny": None}) == ("canny", Path("a=b.mp4"))
+    assert words.parse_control("canny=a=b.mp4", {"canny": None}) == ("canny", Path("a=b.mp4"), {})
     for text in ("canny", "canny=", "in.mp4", "depth=in.mp4"):
         with pytest.raises(RequestError, match="write for instance canny=in.mp4. Kinds: canny."):
             words.parse_control(text, {"canny": None})
+
+
+def test_control_with_dials() -> None:
+    said = words.parse_control("pose=in.mp4,move=4,-3,min-score=0.5", {"pose": None})
+    assert said == ("pose", Path("in.mp4"), {"move": "4,-3", "min-score": "0.5"})
+    with pytest.raises(RequestError, match="says blur twice; say it once"):
+        words.parse_control("canny=in.mp4,blur=1,blur=2", {"canny": None})
+
+
+def test_commas_of_a_file_that_exists_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words.parse_control("canny=a,blur=2.mp4", {"canny": None})[1:] == (Path("a"), {"blur": "2.mp4"})
+    Path("a,blur=2.mp4").touch()
+    assert words.parse_control("canny=a,blur=2.mp4", {"canny": None})[1:] == (Path("a,blur=2.mp4"), {})
+    said = words.parse_control("canny=a,blur=2.mp4,blur=3", {"canny": None})
+    assert said[1:] == (Path("a,blur=2.mp4"), {"blur": "3"})
+    assert words.parse_reference("a,blur=2.mp4,strength=0.5").path == Path("a,blur=2.mp4")
 
 
 def test_reference() -> None:

@@ -1,11 +1,15 @@
 """controls.canny: lines where steps are, thresholds of the whole clip, one thickness."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from iclora import media
 from iclora.clip import Audio, Clip
 from iclora.controls import CONTROLS, canny
 from iclora.controls.canny import BACKENDS
@@ -97,6 +101,7 @@ def test_progress_counts_every_frame() -> None:
     ("options", "message"),
     [
         ({"blur": -1.0}, "The blur is -1.0 pixels; it must be 0"),
+        ({"thickness": 1000}, "The line thickness is 1000 pixels; .* from 1 up, at most 512"),
         ({"thickness": 0}, "The line thickness is 0 pixels; it must be a whole number from 1 up"),
         ({"low": -5.0}, "The threshold 'low' is -5.0; give 0 or more"),
         ({"low": 9.0, "high": 5.0}, r"The threshold 'low' \(9.0\) is above 'high' \(5.0\)"),
@@ -120,8 +125,54 @@ def test_presets_are_the_released_ones() -> None:
         assert np.array_equal(lines[..., 0], cv2.Canny(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), 100, 200))
     for lines, frame in zip(canny(film(), preset="union").frames, film().frames, strict=True):
         assert np.array_equal(lines[..., 0], cv2.Canny(frame, 92, 200))
-    same = canny(film(), low=102.0, high=204.0, blur=1.0)
-    assert np.array_equal(canny(film(), preset="ltx-2").frames, same.frames)
+
+
+def published_canny(frame: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Canny as kornia documents it, in floats of 0..1: what ComfyUI's own node draws.
+
+    Grey, a Gaussian of deviation 1 and 5 taps, Sobel, ridges along the nearest of four directions, and what
+    is above `low` and joined to something above `high`.
+    """
+
+    def filtered(picture: np.ndarray, taps: Sequence[float], axis: int, mode: Any) -> np.ndarray:
+        reach = [(0, 0), (0, 0)]
+        reach[axis] = (len(taps) // 2,) * 2
+        padded, length = np.pad(picture, reach, mode=mode), picture.shape[axis]
+        parts = (tap * padded.take(range(at, at + length), axis) for at, tap in enumerate(taps))
+        return np.sum(list(parts), axis=0)
+
+    bell = np.exp(-(np.arange(-2.0, 3) ** 2) / 2)
+    grey = frame / 255 @ np.array([0.299, 0.587, 0.114])
+    for axis in (0, 1):
+        grey = filtered(grey, bell / bell.sum(), axis, "reflect")
+    across = filtered(filtered(grey, (1, 2, 1), 0, "edge"), (-1, 0, 1), 1, "edge")
+    down = filtered(filtered(grey, (1, 2, 1), 1, "edge"), (-1, 0, 1), 0, "edge")
+    size, way = np.hypot(across, down), np.rint(np.degrees(np.arctan2(down, across)) / 45).astype(int) % 4
+    beyond, (rows, columns) = np.pad(size, 1), size.shape
+    ridge = np.zeros(size.shape, bool)
+    for number, (y, x) in enumerate(((0, 1), (1, 1), (1, 0), (1, -1))):
+        one = beyond[1 + y : 1 + y + rows, 1 + x : 1 + x + columns]
+        other = beyond[1 - y : 1 - y + rows, 1 - x : 1 - x + columns]
+        ridge |= (way == number) & (size > one) & (size > other)
+    _, groups = cv2.connectedComponents(np.uint8(ridge & (size > low)), connectivity=8)
+    return np.isin(groups, np.setdiff1d(groups[ridge & (size > high)], [0]))
+
+
+def test_the_preset_of_the_ltx_2_workflows_is_canny_as_published(filmed_clips: Path) -> None:
+    """0.4 and 0.8 of white; the fractions that are left differ in a pixel of a thousand at most."""
+    for name in ("bikes", "bigbuckbunny"):
+        frame = media.read(filmed_clips / f"{name}.mp4", max_frames=9).frames[-1]
+        ours = canny(clip_of(frame), preset="ltx-2").frames[0, ..., 0] > 0
+        expected = published_canny(frame, 0.4, 0.8)
+        assert expected.sum() > 50
+        assert (ours & expected).sum() >= 0.998 * (ours | expected).sum()
+
+
+def test_another_blur_takes_the_ltx_2_preset_at_its_thresholds_only() -> None:
+    clip = clip_of(step_frame(30), step_frame(60))  # unblurred 120 and 240
+    same = canny(clip, low=102.0, high=204.0, blur=0.0)
+    assert np.array_equal(canny(clip, preset="ltx-2", blur=0.0).frames, same.frames)
+    assert [frame.any() for frame in same.frames] == [False, True]
 
 
 def test_a_dial_overrides_its_preset() -> None:

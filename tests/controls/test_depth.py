@@ -8,7 +8,7 @@ import pytest
 
 from iclora import adherence, media
 from iclora.clip import Audio, Clip, Film
-from iclora.controls import CONTROLS, depth
+from iclora.controls import CONTROLS, Depths, depth
 from iclora.errors import RequestError
 
 
@@ -86,6 +86,14 @@ def test_stabilising_lowers_flicker_without_lag(filmed_clips: Path) -> None:
     assert abs(adherence.lag_frames(before, after)) < 0.05
     with pytest.raises(RequestError, match="The stabilising is 2"):
         depth(clip, stabilise=2.0)
+
+
+def test_a_render_is_drawn_as_it_is() -> None:
+    render = Depths(nearness=np.linspace(0, 1, 2 * 4 * 6, dtype=np.float32).reshape(2, 4, 6), fps=8.0)
+    drawn = depth(render, near=100, far=0, convention="near-black")
+    assert drawn.frames[0, 0, 0].tolist() == [255] * 3 and drawn.frames[-1, -1, -1].tolist() == [0] * 3
+    with pytest.raises(RequestError, match="stabilise is about a filmed clip"):
+        depth(render, stabilise=0.5)
 
 
 def test_numbers_that_are_none_are_told() -> None:

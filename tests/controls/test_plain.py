@@ -39,8 +39,8 @@ def test_blur_spreads_a_point_and_keeps_a_plane() -> None:
 def test_blocks_are_means() -> None:
     frames = np.zeros((1, 4, 8, 3), np.uint8)
     frames[0, :, 4:6] = (100, 0, 40)
-    assert (blocks(clip_of(frames), size=4).frames[0, :, :4] == 0).all()
-    assert (blocks(clip_of(frames), size=4).frames[0, :, 4:] == (50, 0, 20)).all()
+    assert (blocks(clip_of(frames), block=4).frames[0, :, :4] == 0).all()
+    assert (blocks(clip_of(frames), block=4).frames[0, :, 4:] == (50, 0, 20)).all()
 
 
 def test_green_where_the_clip_is_black_or_the_mask_white() -> None:
@@ -70,7 +70,7 @@ def test_a_film_gives_what_its_clip_does(name: str) -> None:
     ("name", "options", "message"),
     [
         ("blur", {"radius": 0.0}, "The blur's radius is 0.0 pixels; give more than 0"),
-        ("blocks", {"size": 0}, "The side of a block is 0 pixels; give a whole number from 1 up"),
+        ("blocks", {"block": 0}, "The side of a block is 0 pixels; give a whole number from 1 up"),
         ("green", {"mask": noise(num_frames=2)}, "The mask has 2 frames of 32x24, but the clip 3 of 32x24"),
         ("line-art", {"width": 99.0}, "The width or blur is 99.0 pixels; give more than 0"),
         ("soft-edges", {"stabilise": 2.0}, "The stabilising is 2.0; it must lie in 0..1"),

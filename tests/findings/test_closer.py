@@ -1,13 +1,18 @@
 """findings.closer and pictures: a plan looked at again; a first frame that disagrees with the control."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from iclora import adapters
 from iclora.clip import Clip
+from iclora.controls.depths.conventions import CONVENTIONS
 from iclora.findings import Shown, agreement, look_closer
 from iclora.plan import ImageRequest, Plan, ReferenceRequest, Request, Source, make_plan
 from tests.findings import clips
+from tests.micro import random_layers
 
 
 def planned(
@@ -41,6 +46,71 @@ def test_the_kind_comes_from_the_adapter(micro_model: Path) -> None:
     assert len(found) == 1 and "For its edges use --control canny=in.mp4." in found[0]
     film = Shown(clip=clips.film(), is_film=True)
     assert added(planned(micro_model, clips.film(), control="canny"), film) == []
+
+
+def with_adapter(model: Path, path: Path, clip: Clip, **metadata: str) -> list[str]:
+    """What is added for a ready clip beside an adapter with its own metadata."""
+    said = {"reference_downscale_factor": "1"} | {f"iclora.{key}": value for key, value in metadata.items()}
+    file = adapters.write(path, random_layers(model), said)
+    reference = ReferenceRequest(source=Source.of(clip, "in.mp4"))
+    request = Request(
+        prompt="", model=str(model), adapters=((str(file), 1.0),), references=(reference,), images=()
+    )
+    plan = make_plan(request)
+    assert not any(finding.about == "adapter" for finding in plan.findings)
+    return added(plan, Shown(clip=clip))
+
+
+OFFICIAL = "ltx-2.3-22b-ic-lora-union-control-ref0.5"
+
+
+@pytest.mark.parametrize(("name", "control"), [("mine", "union"), (OFFICIAL, "")])
+def test_a_union_adapter_follows_edges_depth_and_poses(
+    micro_model: Path, tmp_path: Path, name: str, control: str
+) -> None:
+    for number, clip in enumerate((clips.lines(), clips.depth(), clips.pose())):
+        path = tmp_path / str(number) / f"{name}.safetensors"
+        assert with_adapter(micro_model, path, clip, control=control, base="micro") == []
+    path = tmp_path / f"{name}.safetensors"
+    found = with_adapter(micro_model, path, clips.film(), control=control, base="micro")
+    assert (
+        len(found) == 1 and "the adapter follows canny, depth or pose, but this clip looks like" in found[0]
+    )
+
+
+def test_depth_is_judged_as_the_adapter_wants_it(micro_model: Path, tmp_path: Path) -> None:
+    def judged(convention: str, clip: Clip) -> list[str]:
+        config = json.dumps({"control": {"convention": convention}})
+        path = tmp_path / f"{convention}-{len(list(tmp_path.iterdir()))}.safetensors"
+        return with_adapter(micro_model, path, clip, control="depth", config=config)
+
+    for convention in CONVENTIONS:
+        assert judged(convention, clips.coloured(convention)) == []
+    assert "but grey depth is expected" in judged("near-white", clips.coloured("inferno"))[0]
+    assert "it may be inverted" in judged("near-black", clips.depth())[0]
+    assert "colours of INFERNO is expected" in judged("inferno", clips.depth())[0]
+
+
+def test_depth_is_judged_as_it_was_asked_for(micro_model: Path) -> None:
+    source = Source.of(clips.film(), "in.mp4")
+    for convention in CONVENTIONS:
+        reference = ReferenceRequest(source=source, control="depth", dials={"convention": convention})
+        plan = make_plan(Request(prompt="", model=str(micro_model), references=(reference,)))
+        assert added(plan, Shown(clip=clips.coloured(convention))) == []
+        other = clips.depth() if convention == "inferno" else clips.coloured("inferno")
+        assert len(added(plan, Shown(clip=other))) == 1
+
+
+def test_without_an_adapter_none_is_spoken_of(micro_model: Path) -> None:
+    """A control that was asked for is judged as such, whoever follows it."""
+    reference = ReferenceRequest(source=Source.of(clips.film(), "in.mp4"), control="depth")
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(reference,)))
+    found = added(plan, Shown(clip=clips.film()))
+    assert len(found) == 1 and "in.mp4: expected is depth, a smooth picture, but this clip" in found[0]
+    assert "adapter follows" not in found[0]
+    bare = ReferenceRequest(source=Source.of(clips.film(), "in.mp4"))
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(bare,)))
+    assert added(plan, Shown(clip=clips.film())) == []
 
 
 def test_only_frames_that_are_used_are_looked_at(micro_model: Path) -> None:

@@ -1,34 +1,46 @@
-"""findings.judging: every finding triggered by a damaged control, none by a good one."""
+"""findings.judging and kinds: every finding triggered by a damaged control, none by a good one."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from iclora import controls, media
 from iclora.clip import Clip
-from iclora.findings import judge, look, resemblance
+from iclora.controls.depths.conventions import CONVENTIONS
+from iclora.findings import Expected, judge, look, resemblance
 from tests.findings import clips
 from toyworld.render import HELD_OUT_SEED_START, render
 
 GOOD: dict[str, Callable[[], Clip]] = {
     "canny": clips.lines,
     "tracks": clips.trails,
-    "pose": clips.trails,
+    "pose": clips.pose,
     "depth": clips.depth,
+    "soft-edges": clips.soft_edges,
+    "line-art": clips.line_art,
+    "normals": clips.normals,
+    "green": clips.green,
+    "film": clips.film,
 }
+UNION = ("canny", "depth", "pose")
 
 
-def said(clip: Clip, kind: str | None, *, film: bool = False) -> list[str]:
-    return [f"{one.level}: {one}" for one in judge(look(clip), kind, "a.mp4", film=film)]
+def said(clip: Clip, *kinds: str | None, film: bool = False, **words: Any) -> list[str]:
+    known = tuple(kind for kind in kinds if kind is not None)
+    expected = Expected(kinds=known, film=film, **words)
+    findings = judge(look(clip), expected, "a.mp4")
+    assert all(one.advice for one in findings)
+    return [f"{one.level}: {one}" for one in findings]
 
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_good_controls_give_no_finding(kind: str) -> None:
     assert said(GOOD[kind](), kind) == []
     assert said(GOOD[kind](), None) == []
+    assert kind not in UNION or said(GOOD[kind](), *UNION, by_adapter=True) == []
 
 
 def test_a_good_film_gives_no_finding() -> None:
@@ -42,6 +54,11 @@ def test_filmed_clips_and_their_controls_give_no_finding(filmed_clips: Path, nam
     assert said(film, "canny", film=True) == []
     assert said(controls.canny(film), "canny") == said(controls.canny(film, thickness=3), "canny") == []
     assert said(controls.tracks(film), "tracks") == []
+    assert said(controls.depth(film), "depth") == []
+    grey = controls.grey(film)
+    assert said(grey, "grey") == []
+    for kind in ("canny", "depth", "pose", "tracks"):
+        assert "film or a photo" in said(grey, kind)[0] and "film or a photo" in said(film, kind)[0]
 
 
 def test_scenes_of_the_embedded_models_world_give_no_finding() -> None:
@@ -87,36 +104,97 @@ def test_empty_frames_are_named() -> None:
         ("depth", clips.film, "a film or a photo"),
         ("depth", clips.lines, "white lines on black"),
         ("depth", clips.trails, "coloured lines on black"),
+        ("soft-edges", clips.depth, "a smooth grey picture"),
+        ("line-art", clips.film, "a film or a photo"),
+        ("normals", clips.depth, "a smooth grey picture"),
     ],
 )
 def test_the_wrong_kind(kind: str, clip: Callable[[], Clip], like: str) -> None:
     text = said(clip(), kind)
-    assert len(text) == 1 and f"clip looks like {like}." in text[0]
+    assert len(text) == 1 and f"a.mp4: expected is {kind}, " in text[0]
+    assert f", but this clip looks like {like}." in text[0]
     assert resemblance(look(clip())) == like
-    assert judge(look(clip()), kind, "a")[0].about == "adapter"
+    for by_adapter, about in ((True, "adapter"), (False, "request")):
+        expected = Expected(kinds=(kind,), by_adapter=by_adapter)
+        assert judge(look(clip()), expected, "a")[0].about == about
 
 
-@pytest.mark.parametrize("kind", ["canny", "tracks", "pose", "depth"])
+def test_words_are_about_the_adapter_only_where_there_is_one() -> None:
+    alone = said(clips.film(), "depth")[0]
+    assert "a.mp4: expected is depth, a smooth picture, but" in alone and "adapter follows" not in alone
+    followed = said(clips.film(), "depth", by_adapter=True)[0]
+    assert "a.mp4: the adapter follows depth, a smooth picture, but" in followed
+    assert "For its depth use --control depth=a.mp4." in alone and "For its depth" in followed
+
+
+def test_a_union_is_warned_of_once_for_what_is_none_of_its_kinds() -> None:
+    text = said(clips.film(), *UNION, by_adapter=True)
+    assert len(text) == 1 and "follows canny, depth or pose, but this clip looks like a film" in text[0]
+    assert all(f"--control {kind}=a.mp4" in text[0] for kind in UNION)
+    inverted = clips.changed(clips.lines(), 255 - clips.lines().frames)
+    assert "black lines on white, but white lines on black are expected" in said(inverted, *UNION)[0]
+
+
+@pytest.mark.parametrize("kind", ["canny", "tracks", "pose", "depth", "soft-edges", "line-art", "normals"])
 def test_inverted_controls(kind: str) -> None:
     clip = GOOD[kind]()
     text = said(clips.changed(clip, 255 - clip.frames), kind)
     assert len(text) == 1 and "Invert it" in text[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("tracks", "heads of trails are red"),
+        ("pose", "the colours of arms lie below those of legs"),
+        ("normals", "normals face red"),
+    ],
+)
+def test_swapped_channels(kind: str, what: str) -> None:
+    clip = GOOD[kind]()
+    swapped = said(clips.changed(clip, clip.frames[..., ::-1]), kind)
+    assert len(swapped) == 1 and what in swapped[0] and "red and blue are swapped" in swapped[0]
+
+
 def test_wrong_channels() -> None:
-    trails = clips.trails()
-    swapped = said(clips.changed(trails, trails.frames[..., ::-1]), "tracks")
-    assert len(swapped) == 1 and "red and blue are swapped" in swapped[0]
+    trails = clips.pose()
     grey = np.repeat(trails.frames.max(axis=3, keepdims=True), 3, axis=3)
     assert "the lines have no colour" in said(clips.changed(trails, grey), "pose")[0]
-    inferno = [
-        cv2.applyColorMap(frame[..., 0], cv2.COLORMAP_INFERNO)[..., ::-1] for frame in clips.depth().frames
-    ]
-    assert (
-        "it is coloured, but grey depth" in said(clips.changed(clips.depth(), np.stack(inferno)), "depth")[0]
-    )
     one_channel = clips.lines().frames * np.array([1, 0, 0], np.uint8)
     assert "looks like coloured lines on black" in said(clips.changed(clips.lines(), one_channel), "canny")[0]
+
+
+def test_depth_is_judged_as_it_is_to_be_drawn() -> None:
+    """What one convention wants is what the others do not."""
+    drawn = {way: clips.coloured(way) for way in CONVENTIONS}
+    for way, clip in drawn.items():
+        assert said(clip, "depth", conventions=(way,)) == []
+        assert said(clip, "depth", conventions=CONVENTIONS) == []
+    white, black, inferno = drawn.values()
+    assert "it is coloured, but grey depth is expected" in said(inferno, "depth")[0]
+    assert "Draw it grey: " in said(inferno, "depth", conventions=("near-black",))[0]
+    assert "near is white; it may be inverted" in said(black, "depth")[0]
+    assert "near is black; it may be inverted" in said(white, "depth", conventions=("near-black",))[0]
+    wanted: dict[str, Any] = {"conventions": ("inferno",)}
+    assert "it is grey, but depth in the colours of INFERNO is expected" in said(white, "depth", **wanted)[0]
+    swapped = clips.changed(inferno, inferno.frames[..., ::-1])
+    assert "what is near is blue, but yellow in" in said(swapped, "depth", **wanted)[0]
+    film = said(clips.film(), "depth", **wanted)
+    assert len(film) == 1 and "looks like a film" in film[0]
+
+
+def test_films_that_are_not_as_the_adapter_wants_them() -> None:
+    assert "it has colours, but a film without them" in said(clips.green(), "grey")[0]
+    assert said(controls.grey(clips.green()), "grey") == []
+    assert "nothing is pure green" in said(clips.film(), "green")[0]
+    drawing = clips.changed(clips.lines(), 255 - clips.lines().frames)
+    assert said(drawing, "film") == []
+    lines = said(clips.lines(), "film", by_adapter=True)
+    assert "the adapter follows the film as it is, but this clip looks like white lines on black" in lines[0]
+
+
+def test_kinds_without_looks_are_not_judged() -> None:
+    assert said(clips.film(), "blocks") == said(clips.lines(), "blur") == said(clips.depth(), "mine") == []
 
 
 @pytest.mark.parametrize(
@@ -140,7 +218,10 @@ def test_little_detail() -> None:
         "little detail: lines cover 0.07%" in text for text in said(Clip(frames=frames, fps=16.0), "canny")
     )
     ramp = np.broadcast_to(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None, None], (9, 96, 96, 3))
-    assert any("little detail: 0.00%" in text for text in said(Clip(frames=ramp.copy(), fps=16.0), "depth"))
+    assert any(
+        "little detail: in 0.00% of the picture" in text
+        for text in said(Clip(frames=ramp.copy(), fps=16.0), "depth")
+    )
 
 
 @pytest.mark.parametrize("kind", ["depth", None])

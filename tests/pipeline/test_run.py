@@ -12,7 +12,7 @@ from iclora.errors import AdapterError, RequestError
 from iclora.pipeline import Image, Pipeline, load, load_planned, run
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import Reference, assemble, fade_in
-from tests.micro import moving_square, save_one_way
+from tests.micro import moving_square, save_one_way, save_thick
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,12 @@ def test_the_adapter_and_its_weight_matter(micro_model: Path, pipe: Pipeline) ->
     assert zero.adapters[0][1] == 0.0
     assert np.array_equal(zero.generate("a ball").clip.frames, none)
     assert not np.array_equal(pipe.generate("a ball").clip.frames, none)
+
+
+def test_a_result_that_is_not_finite_is_not_shown(micro_model: Path) -> None:
+    pipe = load(micro_model, adapters=[("canny", 1e30)])
+    with pytest.raises(RequestError, match=r"not finite, which would be a black picture. Lower the weights"):
+        pipe.generate("a ball")
 
 
 def test_progress_is_told(pipe: Pipeline, lines: iclora.Clip) -> None:
@@ -168,3 +174,29 @@ def test_references_kept_for_some_steps(pipe: Pipeline, lines: iclora.Clip) -> N
     assert result("every:4").plan.reference_cache.mode == "every:4"
     with pytest.raises(RequestError, match="needs an adapter trained one_way"):
         result("exact")
+
+
+def test_a_control_is_taken_from_its_film(pipe: Pipeline, micro_model: Path, tmp_path: Path) -> None:
+    film = moving_square(height=64, width=64)
+    thick = iclora.load(micro_model, adapters=[save_thick(micro_model, tmp_path / "thick.safetensors")])
+    made = thick.generate("a ball", references=[iclora.Reference(film, control="canny")])
+    assert made.plan.references[0].dials == {"thickness": 3}
+    assert np.array_equal(made.references[0].frames, iclora.controls.canny(film, thickness=3).frames)
+    said = iclora.Reference(film, control="canny", dials={"thickness": 1, "preset": "union"})
+    made = thick.generate("a ball", references=[said])
+    assert made.plan.references[0].dials == {"thickness": 1, "preset": "union"}
+    assert "thickness" in str(next(one for one in made.plan.findings if "as asked" in one.text))
+    assert np.array_equal(made.references[0].frames, iclora.controls.canny(film, preset="union").frames)
+    half = np.zeros((1, 32, 32, 3), np.uint8)
+    half[:, :, :16] = 255
+    mask = iclora.Clip(frames=half, fps=1.0)
+    made = pipe.generate("", references=[iclora.Reference(film, control="green", dials={"mask": mask})])
+    green = (made.references[0].frames == (0, 255, 0)).all(axis=-1)
+    assert green[:, :, :32].all() and not green[:, :, 32:].any() and made.plan.references[0].dials == {}
+
+
+def test_dials_are_checked_when_they_are_said() -> None:
+    with pytest.raises(RequestError, match="The control canny has no dial 'glow'"):
+        iclora.Reference(moving_square(), control="canny", dials={"glow": 1})
+    with pytest.raises(RequestError, match="The dials thickness are of no control; say which"):
+        iclora.Reference(moving_square(), dials={"thickness": 1})

@@ -1,10 +1,13 @@
-"""plan.checking: references hardly looked at, and more of them than adapters were trained with."""
+"""plan.checking: references hardly looked at, more than adapters know, and adapters made for other models."""
 
 from pathlib import Path
 
 import pytest
 
+from iclora import adapters
+from iclora.checkpoints import read_recipe
 from iclora.plan import ReferenceRequest, Request, Source, make_plan
+from tests.micro import random_layers
 
 SOURCE = Source(label="in.mp4", height=64, width=64, num_frames=9, fps=16.0)
 
@@ -47,3 +50,72 @@ def test_two_controls_for_an_adapter_trained_with_one(micro_model: Path) -> None
 def test_one_that_is_not_seen_does_not_count_nor_one_for_each_adapter(micro_model: Path) -> None:
     assert not any("references for" in text for text in warnings(micro_model, 1.0, 0.0))
     assert not any("references for" in text for text in warnings(micro_model, 1.0, 1.0, adapters=2))
+
+
+def told(model: Path, adapter: Path, level: str) -> list[str]:
+    request = Request(
+        prompt="",
+        model=str(model),
+        adapters=((str(adapter), 1.0),),
+        references=(ReferenceRequest(source=SOURCE),),
+        guidance_scale=read_recipe(model).guidance_scale,
+    )
+    return [str(finding) for finding in make_plan(request).findings if finding.level == level]
+
+
+def released(model: Path, folder: Path, name: str, **metadata: str) -> Path:
+    """Write a file that fits a model, under the name of a released one."""
+    said = {key.replace("__", "."): value for key, value in metadata.items()}
+    said = {"reference_downscale_factor": "1"} | said
+    return adapters.write(folder / f"{name}.safetensors", random_layers(model), said)
+
+
+UNION = "ltx-2.3-22b-ic-lora-union-control-ref0.5"
+
+
+def test_a_released_adapter_is_known_by_its_name(released_models: dict[str, Path], tmp_path: Path) -> None:
+    model = released_models["2.3"]
+    union = released(model, tmp_path, UNION)
+    text = (
+        f"{UNION}.safetensors does not say what it follows; known by its file name: canny or depth or pose."
+    )
+    assert any(text in note for note in told(model, union, "note")) and told(model, union, "warning") == []
+    deblur = released(model, tmp_path, "ltx-2.3-22b-ic-lora-deblur-0.9")
+    assert any("by its file name: the film as it is." in note for note in told(model, deblur, "note"))
+    own = released(model, tmp_path, "mine", iclora__control="canny")
+    assert not any("file name" in note for note in told(model, own, "note"))
+
+
+def test_a_released_adapter_of_another_base(released_models: dict[str, Path], tmp_path: Path) -> None:
+    model = released_models["2.3"]
+    older = released(model, tmp_path, "ltx-2-19b-ic-lora-depth-control")
+    found = told(model, older, "warning")
+    assert len(found) == 1 and "is for the base 'ltx-2.0' (known by its file name)" in found[0]
+    assert "this model is 'ltx-2.3'" in found[0] and "with --model" in found[0]
+    said = released(model, tmp_path, "ltx-2-19b-ic-lora-pose-control", iclora__base="ltx-2.3")
+    assert told(model, said, "warning") == []
+
+
+def test_a_distilled_adapter_on_a_dev_model(released_models: dict[str, Path], tmp_path: Path) -> None:
+    dev, distilled = released_models["2.0"], released_models["2.3"]
+    known = released(dev, tmp_path, "ltx-2-19b-ic-lora-canny-control")
+    found = told(dev, known, "warning")
+    assert len(found) == 1 and "is made for distilled models (known by its file name)" in found[0]
+    assert "this is a dev one, with 40 steps and guidance 3." in found[0]
+    assert "Load the distilled model of its base with --model." in found[0]
+    said = {"iclora__control": "canny", "iclora__recipe": "distilled"}
+    assert (
+        "is made for distilled models, but" in told(dev, released(dev, tmp_path, "a", **said), "warning")[0]
+    )
+    other = said | {"iclora__recipe": "dev"}
+    assert told(dev, released(dev, tmp_path, "b", **other), "warning") == []
+    found = told(distilled, released(distilled, tmp_path, "c", **other), "warning")
+    assert len(found) == 1 and "is made for dev models, but this is a distilled one, with 8 steps" in found[0]
+    assert told(distilled, released(distilled, tmp_path, "d", **said), "warning") == []
+    silent = released(dev, tmp_path, "ltx-2-19b-ic-lora-detailer")
+    assert told(dev, silent, "warning") == []
+
+
+def test_a_model_of_another_kind_is_not_compared(micro_model: Path, tmp_path: Path) -> None:
+    said = {"iclora__control": "canny", "iclora__recipe": "dev"}
+    assert told(micro_model, released(micro_model, tmp_path, "a", **said), "warning") == []

@@ -52,7 +52,8 @@ def test_words_that_do_nothing_are_told(micro_model: Path) -> None:
     assert said(plan, "warning") == [
         "The negative prompt does nothing, as there is no guidance. Ask for a guidance scale above 1, or "
         "leave it out.",
-        "There is an adapter but no reference: there is nothing for it to follow.",
+        "There is an adapter but no reference: there is nothing for it to follow. Add --control KIND=FILE or "
+        "--reference FILE, unless it follows none.",
     ]
 
 
@@ -68,7 +69,8 @@ def test_adapters_that_saw_their_control_drawn_differently(micro_model: Path, tm
     plan = make_plan(request)
     assert plan.references[0].dials == {"thickness": 3}
     assert said(plan, "warning") == [
-        "The adapters were trained on canny drawn in different ways; that of 'thick' is used."
+        "The adapters were trained on canny drawn in different ways; that of 'thick' is used. Say how with "
+        "--control canny=IN,dial=value, or use one of these adapters at a time."
     ]
     assert "in.mp4: lines 3 px thick, as the adapter 'thick' was trained on." in said(plan, "note")
 
@@ -98,21 +100,28 @@ def test_sizes_are_snapped_and_said(
     assert (plan.height, plan.width) == expected
     multiple = 32 if with_reference else 16
     text = f"Size {size[1]}x{size[0]} becomes {expected[1]}x{expected[0]}"
-    assert said(plan, "warning") == [f"{text}: both sides must be multiples of {multiple}."]
+    advice = "Ask for multiples of that to choose the size yourself."
+    assert said(plan, "warning") == [f"{text}: both sides must be multiples of {multiple}. {advice}"]
 
 
-@pytest.mark.parametrize(("asked", "made"), [(9, 9), (12, 9), (13, 17), (1, 1), (2, 1)])
+@pytest.mark.parametrize(("asked", "made"), [(9, 9), (12, 9), (13, 17), (21, 25), (1, 1), (2, 1), (5, 9)])
 def test_frames_are_snapped_and_said(micro_model: Path, asked: int, made: int) -> None:
     plan = make_plan(Request(prompt="", model=str(micro_model), num_frames=asked))
     assert plan.num_frames == made
-    text = f"{asked} frames become {made}: the model makes 8k+1 frames."
+    text = (
+        f"{asked} frames become {made}: the model makes 8k+1 frames. Ask for one more than a multiple of 8 "
+    )
+    text += "to choose yourself."
     assert said(plan, "warning") == ([] if asked == made else [text])
 
 
 def test_the_first_reference_gives_the_aspect_ratio(micro_model: Path) -> None:
     plan = make_plan(Request(prompt="", model=str(micro_model), references=(canny_of(height=90, width=360),)))
     assert (plan.height, plan.width) == (32, 128)
-    assert "Size 128x32, from the aspect ratio of in.mp4 (360x90)." in said(plan, "note")
+    text = "Size 128x32, from the aspect ratio of in.mp4 (360x90). --size asks for another."
+    assert text in said(plan, "note")
+    asked = Request(prompt="", model=str(micro_model), size=(64, 64), references=(canny_of(),))
+    assert not any("aspect ratio" in note for note in said(make_plan(asked), "note"))
 
 
 @pytest.mark.parametrize(("fps", "expected"), [(18.0, 18.0), (30.0, 16.0), (5.0, 16.0)])
@@ -128,8 +137,8 @@ def test_its_rate_is_followed_near_the_models(micro_model: Path, fps: float, exp
 @pytest.mark.parametrize(
     ("num_frames", "text"),
     [
-        (40, "in.mp4: its first 0.562 seconds are used."),
-        (5, "in.mp4: its last frame is held for the last 4 frames."),
+        (40, "in.mp4: its first 0.562 seconds are used. --frames asks for more; for another part, cut it."),
+        (5, "in.mp4: its last frame is held for the last 4 frames. --frames asks for fewer."),
         (1, "in.mp4: the still is repeated."),
         (9, None),
     ],
@@ -152,13 +161,22 @@ def test_length_follows_a_short_clip(micro_model: Path) -> None:
 
 def test_cropping_is_said(micro_model: Path) -> None:
     asked = Request(prompt="", model=str(micro_model), size=(64, 64), references=(canny_of(height=48),))
-    assert "in.mp4: its sides are cropped, 25% of the picture." in said(make_plan(asked), "note")
+    text = (
+        "in.mp4: its sides are cropped, 25% of the picture. A --size as wide to high as 64 to 48 keeps all."
+    )
+    assert text in said(make_plan(asked), "note")
+    whole = dataclasses.replace(asked, size=(96, 128))
+    assert not any("cropped" in note for note in said(make_plan(whole), "note"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"size": (10, 64)}, "A size of 64x10 is too small: both sides must be 32 or more. Ask for 64x64."),
+        ({"size": (10, 64)}, "A size of 64x10 is too small: both sides must be 32 or more, and"),
+        ({"size": (64, 10**6)}, "A size of 1000000x64 is too large: .* and 16384 at most. Ask for 64x64."),
+        ({"num_frames": 10**21}, f"{10**21} frames are more than 100000. Ask for 9."),
+        ({"fps": 1e-9}, "A frame rate of 1e-09 is no rate. Ask for 16."),
+        ({"fps": 1e9}, r"A frame rate of 1e\+09 is no rate. Ask for 16."),
         ({"num_frames": 0}, "0 frames are no clip. Ask for 9."),
         ({"fps": 0.0}, "A frame rate of 0 is no rate. Ask for 16."),
         ({"fps": float("nan")}, "A frame rate of nan is no rate"),
@@ -201,7 +219,11 @@ def test_large_requests_are_warned_of(micro_model: Path) -> None:
 
 def test_a_rate_far_from_the_models_is_warned_of(micro_model: Path) -> None:
     plan = make_plan(Request(prompt="", model=str(micro_model), fps=60.0))
-    assert said(plan, "warning") == ["60 frames per second is far from the model's 16: motion may suffer."]
+    assert said(plan, "warning") == [
+        "60 frames per second is far from the model's 16: motion may suffer. Ask for 12 to 20, and change "
+        "the rate of the result afterwards."
+    ]
+    assert said(make_plan(Request(prompt="", model=str(micro_model), fps=18.0)), "warning") == []
 
 
 def test_references_without_an_adapter_are_warned_of(micro_model: Path) -> None:
@@ -218,7 +240,11 @@ def test_a_downscale_other_than_the_adapters_is_warned_of(micro_model: Path) -> 
         Request(prompt="", model=str(micro_model), adapters=(("canny", 1.0),), references=(reference,))
     )
     assert plan.references[0].downscale == 1
-    assert said(plan, "warning") == ["in.mp4: downscale factor 1 as asked, but the adapter learned 2."]
+    text = "in.mp4: downscale factor 1 as asked, but the adapter learned 2. Leave it out to take that."
+    assert said(plan, "warning") == [text]
+    same = dataclasses.replace(reference, downscale=2)
+    request = Request(prompt="", model=str(micro_model), adapters=(("canny", 1.0),), references=(same,))
+    assert said(make_plan(request), "warning") == []
 
 
 def test_adapters_that_disagree_need_a_word(micro_model: Path, tmp_path: Path) -> None:
@@ -292,3 +318,34 @@ def test_a_later_image_counts_among_the_references(micro_model: Path) -> None:
     assert any("the result jumps" in text for text in said(make_plan(asked), "warning"))
     first = dataclasses.replace(asked, images=(ImageRequest(label="a.png", frame=0),))
     assert not any("the result jumps" in text for text in said(make_plan(first), "warning"))
+
+
+def test_guidance_is_held_against_the_models_own(micro_model: Path, released_models: dict[str, Path]) -> None:
+    """`micro` is distilled, `2.0` is made for a scale of 3."""
+
+    def found(model: Path, scale: float) -> str:
+        asked = Request(prompt="", model=str(model), guidance_scale=scale, negative_prompt="a")
+        return " ".join(map(str, make_plan(asked).findings))
+
+    doubled, idle, own = (
+        "Guidance doubles the time",
+        "The negative prompt does nothing",
+        "--guidance 3 gives it",
+    )
+    assert doubled in found(micro_model, 2.0) and doubled not in found(micro_model, 1.0)
+    assert idle in found(micro_model, 1.0) and idle not in found(micro_model, 2.0)
+    assert own in found(released_models["2.0"], 1.0) and own not in found(released_models["2.0"], 3.0)
+
+
+def test_what_the_plan_takes_for_itself_is_said(micro_model: Path, released_models: dict[str, Path]) -> None:
+    def notes(model: Path, **clip: Any) -> str:
+        return " ".join(
+            said(make_plan(Request(prompt="", model=str(model), references=(canny_of(**clip),))), "note")
+        )
+
+    rate = "16 frames per second, the model's own, as in.mp4 has 30. --fps asks for another."
+    assert rate in notes(micro_model, fps=30.0) and "the model's own, as" not in notes(micro_model, fps=18.0)
+    silent = "--keep-audio gives it the sound of the first control."
+    assert silent in notes(micro_model) and silent not in notes(released_models["2.3"])
+    schedule = "taken for a distilled model"
+    assert schedule in notes(released_models["2.3"]) and schedule not in notes(micro_model)

@@ -50,7 +50,7 @@ def test_prompt_tokens_are_counted_with_the_first(micro_model: Path) -> None:
 
 def test_adapter_facts(micro_model: Path) -> None:
     facts = adapter_facts(model_facts(str(micro_model)), "canny")
-    assert (facts.outline.control, facts.outline.base, facts.outline.downscale) == ("canny", "micro", 2)
+    assert (facts.outline.controls, facts.outline.base, facts.outline.downscale) == (("canny",), "micro", 2)
     assert facts.misfit == ""
 
 
@@ -66,11 +66,12 @@ def test_how_the_control_was_drawn_is_read(micro_model: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("dials", "message"),
     [
-        ({"glow": 2}, "trained on canny with glow=2, which this version cannot draw"),
-        ({"thickness": "3"}, "thickness='3'"),
-        ({"thickness": 0}, "says how its control is drawn, but: The line thickness is 0"),
-        ({"thickness": 2.5}, "thickness=2.5, which this version cannot draw"),
-        ({"progress": 1}, "progress=1, which this version cannot draw"),
+        ({"glow": 2}, "drawn with {\"glow\": 2}, which this version cannot draw: It has no dial 'glow'"),
+        ({"thickness": "3"}, "thickness='3' of the control canny is not a whole number"),
+        ({"thickness": 0}, "which this version cannot draw: The line thickness is 0"),
+        ({"thickness": 2.5}, "thickness=2.5 of the control canny is not a whole number"),
+        ({"progress": 1}, "It has no dial 'progress'"),
+        ({"low": 9.0, "high": 5.0}, "9"),
         ({"blur": float("nan")}, "The blur is nan"),
     ],
 )

@@ -82,7 +82,6 @@ def test_what_is_alive_at_a_time_is_counted() -> None:
 def test_a_card_with_room_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     card(monkeypatch, free=70, total=80)
     assert said(memory(weights=50, step=5, decoding=15)) == []
-    assert said(memory(weights=50), device="cpu") == []
 
 
 def test_a_card_with_too_little_free_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +97,25 @@ def test_more_than_the_card_has_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     card(monkeypatch, free=23, total=24)
     found = said(memory(weights=50, step=5, decoding=15))
     assert found[0].startswith("error: About 65 GiB") and "smaller size or fewer frames" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "beginning"),
+    [
+        (70, 80, None),
+        (60, 80, "warning: About 65 GiB of memory are needed, and the computer has 60 GiB free of 80 GiB"),
+        (40, 55, "warning: About 65 GiB of memory are needed"),  # a step may be on a card, with --offload
+        (40, 45, "error: About 65 GiB of memory are needed"),
+        (None, None, None),
+    ],
+)
+def test_the_memory_of_the_computer(
+    monkeypatch: pytest.MonkeyPatch, free: int | None, total: int | None, beginning: str | None
+) -> None:
+    for name, size in (("free_bytes", free), ("total_bytes", total)):
+        monkeypatch.setattr(f"iclora.plan.memory.{name}", lambda size=size: size and size * 2**30)
+    found = said(memory(weights=50, step=5, decoding=15), device="cpu")
+    assert [one[: len(beginning or "")] for one in found] == ([] if beginning is None else [beginning])
 
 
 def test_weights_that_are_loaded_are_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:

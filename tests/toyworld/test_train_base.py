@@ -186,7 +186,7 @@ def test_an_adapter_is_written_that_is_read_and_fits_its_base(
     assert len(adapter.layers) == MICRO.num_layers * len(adapters.VIDEO_TARGETS)
     assert any(bool(layer.up.any()) for layer in adapter.layers.values())
     assert (adapter.downscale, adapter.temporal_factor, adapter.outline.rank) == (2, 1, train_base.RANK)
-    assert (adapter.outline.control, adapter.outline.base) == ("canny", "micro")
+    assert (adapter.outline.controls, adapter.outline.base) == (("canny",), "micro")
     assert adapter.outline.reference_attention == "two_way"
     assert json.loads(adapter.outline.metadata["iclora.config"]) == {
         "control": {"thickness": 3},

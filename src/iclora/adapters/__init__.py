@@ -3,7 +3,7 @@
 from iclora.adapters.attach import VIDEO_TARGETS, attach, attached, create, detach, misfit, set_weights, take
 from iclora.adapters.files import Adapter, LowRank, describe, read, write
 from iclora.adapters.names import diffusers_name, official_name
-from iclora.adapters.outline import LayerSize, Outline, read_outline
+from iclora.adapters.outline import LayerSize, Outline, control_settings, read_outline
 
 __all__ = [
     "VIDEO_TARGETS",
@@ -13,6 +13,7 @@ __all__ = [
     "Outline",
     "attach",
     "attached",
+    "control_settings",
     "create",
     "describe",
     "detach",

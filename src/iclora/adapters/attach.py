@@ -55,8 +55,7 @@ def misfit(transformer: Any, outline: Outline) -> str:
         f"{outline.source} does not fit this model: {len(wrong)} of its {len(outline.sizes)} layers have no "
         f"counterpart of their size: {', '.join(wrong[:6])}{', ...' if len(wrong) > 6 else ''}. It fits "
         f"{outline.geometry}; this model has video width "
-        f"{config.num_attention_heads * config.attention_head_dim} and {config.num_layers} blocks. "
-        "Load the base the adapter was trained on."
+        f"{config.num_attention_heads * config.attention_head_dim} and {config.num_layers} blocks."
     )
 
 
@@ -78,7 +77,7 @@ def attach(transformer: Any, adapter: Adapter, weight: float, name: str) -> None
         )
     reason = misfit(transformer, adapter.outline)
     if reason:
-        raise AdapterError(reason)
+        raise AdapterError(f"{reason} Load the base the adapter was trained on.")
     ranks = {module: layer.size.rank for module, layer in adapter.layers.items()}
     _inject(transformer, ranks, name)
     with torch.no_grad():

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from iclora.adapters.names import official_name
 from iclora.adapters.outline import (
+    RECIPES,
     REFERENCE_ATTENTIONS,
     LayerSize,
     Outline,
@@ -79,13 +80,14 @@ def read(path: str | Path) -> Adapter:
         The adapter, on the CPU, in the types of the file.
 
     Raises:
-        AdapterError: The file is missing or damaged, has unknown keys or values that are not finite, or is a
-            DoRA.
+        AdapterError: The file is missing or damaged, has unknown keys, or values that are not floats or not
+            finite, or is a DoRA.
     """
     path = Path(path)
     outline = read_outline(path)
     with opened(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
+    _refuse_other_types(path, tensors)
     _refuse_non_finite(path, tensors)
     declared = _declared_alpha(path, outline.metadata)
     layers = {}
@@ -140,7 +142,7 @@ def write(
     return path
 
 
-def describe(
+def describe(  # noqa: PLR0913  each a line of the file
     *,
     downscale: int,
     temporal_factor: int,
@@ -148,6 +150,7 @@ def describe(
     base: str,
     version: str,
     reference_attention: str = "two_way",
+    recipe: str = "",
     trigger: str = "",
     config: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
@@ -156,10 +159,11 @@ def describe(
     Args:
         downscale: How many times smaller than the target its references are.
         temporal_factor: How many target frames one reference frame stands for.
-        control: Name of the control it follows.
+        control: Name of the control it follows; ``union`` for edges, depth and poses, any one at a time.
         base: Name of the base it was trained on.
         version: Version of this package.
         reference_attention: ``two_way``, or ``one_way`` where references do not look at the target.
+        recipe: ``distilled`` or ``dev``, where it was trained for the one kind of model; empty where not.
         trigger: Word the prompt must hold; empty for none.
         config: Training settings to keep beside the weights.
 
@@ -167,13 +171,16 @@ def describe(
         Metadata for `write`.
 
     Raises:
-        AdapterError: A factor or the kind of attention is not known.
+        AdapterError: A factor, the kind of attention or the recipe is not known.
     """
     if reference_attention not in REFERENCE_ATTENTIONS:
         known = " or ".join(f"'{one}'" for one in REFERENCE_ATTENTIONS)
         raise AdapterError(f"The reference attention '{reference_attention}' is not known: {known}.")
+    if recipe and recipe not in RECIPES:
+        raise AdapterError(f"The recipe '{recipe}' is not known: {' or '.join(RECIPES)}.")
     if downscale < 1 or temporal_factor < 1:
         raise AdapterError(f"The factors {downscale} and {temporal_factor} must be whole numbers from 1 up.")
+    said = {"iclora.recipe": recipe} if recipe else {}
     return {
         "reference_downscale_factor": str(downscale),
         "reference_temporal_scale_factor": str(temporal_factor),
@@ -183,6 +190,7 @@ def describe(
         "iclora.reference_attention": reference_attention,
         "iclora.trigger": trigger,
         "iclora.config": json.dumps(dict(config or {}), sort_keys=True),
+        **said,
     }
 
 
@@ -207,6 +215,16 @@ def _declared_alpha(path: Path, metadata: Mapping[str, str]) -> float | None:
             )
     alpha = notes.get("lora_alpha")
     return None if alpha is None else float(alpha)
+
+
+def _refuse_other_types(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    weights = {key: tensor for key, tensor in tensors.items() if not key.endswith("alpha")}
+    other = [key for key, tensor in weights.items() if not tensor.is_floating_point()]
+    if other:
+        raise AdapterError(
+            f"{path} holds numbers of type {tensors[other[0]].dtype} in {listed(other)}, but weights are "
+            "floats. Save it in bfloat16, float16 or float32."
+        )
 
 
 def _refuse_non_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -6,6 +6,7 @@ Source: Lightricks LTX-2, ``ltx_pipelines``: ``iclora_utils.py`` (the downscale 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +17,16 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from iclora.adapters.known import UNION, Known, known, known_base
 from iclora.adapters.names import diffusers_name
+from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE
 from iclora.errors import AdapterError
 
 _PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.")
 _SUFFIX = re.compile(r"\.(?:lora_(?P<peft>[AB])(?:\.[^.]+)?|lora[_.](?P<kohya>down|up))\.weight$")
 _DORA = ("dora_scale", "lora_magnitude_vector")
 REFERENCE_ATTENTIONS = ("two_way", "one_way")
+RECIPES = ("distilled", "dev")
 _NAME_HINT = re.compile(r"(?<![a-z])ref(0?\.\d+|1(?:\.0+)?)(?!\d)", re.IGNORECASE)
 
 
@@ -69,14 +73,52 @@ class Outline:
         return sum(size.rank * (size.num_inputs + size.num_outputs) for size in self.sizes.values())
 
     @property
-    def control(self) -> str | None:
-        """Name of the control it follows, where it says so."""
-        return self.metadata.get("iclora.control")
+    def controls(self) -> tuple[str, ...]:
+        """Kinds of control it follows, any of which will do: as it says, else as its name is known for."""
+        said = self.metadata.get("iclora.control")
+        if said:
+            return UNION if said == "union" else (said,)
+        return () if self._known is None else self._known.controls
+
+    @property
+    def controls_source(self) -> str:
+        """Where that was found: ``metadata`` or ``file name``; empty where it is not known."""
+        return "" if not self.controls else "metadata" if self.metadata.get("iclora.control") else "file name"
+
+    @property
+    def conventions(self) -> tuple[str, ...]:
+        """How depth may be drawn for it; the first is how it is drawn."""
+        said = control_settings(self).get("convention")
+        if said is None:
+            return (self._known.conventions if self._known is not None else ()) or (NEAR_WHITE,)
+        if said not in CONVENTIONS:
+            raise AdapterError(
+                f"{self.source} was trained on depth drawn as {said!r}, which this version cannot draw "
+                f"(it knows {', '.join(CONVENTIONS)}). Install the version that trained it."
+            )
+        return (str(said),)
 
     @property
     def base(self) -> str | None:
         """Name of the base it was trained on, where it says so."""
         return self.metadata.get("iclora.base")
+
+    @property
+    def named_base(self) -> str | None:
+        """The base that its file name is known for."""
+        return known_base(Path(self.source).stem)
+
+    @property
+    def distilled(self) -> bool | None:
+        """Whether it was trained for a distilled model: as it says, else as its file name is known for."""
+        said = self.metadata.get("iclora.recipe")
+        if said:
+            return said == "distilled"
+        return None if self._known is None else self._known.distilled
+
+    @property
+    def _known(self) -> Known | None:
+        return known(Path(self.source).stem)
 
     @property
     def geometry(self) -> str:
@@ -108,6 +150,7 @@ def read_outline(path: str | Path) -> Outline:
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
         metadata = dict(file.metadata() or {})
     layers = sort_keys(path, list(shapes))
+    _said(path, metadata, "iclora.recipe", RECIPES)
     downscale, downscale_source = _downscale(path, metadata)
     return Outline(
         source=path.name,
@@ -119,8 +162,28 @@ def read_outline(path: str | Path) -> Outline:
         downscale=downscale,
         downscale_source=downscale_source,
         temporal_factor=_factor(path, metadata, "reference_temporal_scale_factor") or 1,
-        reference_attention=_reference_attention(path, metadata),
+        reference_attention=_said(path, metadata, "iclora.reference_attention", REFERENCE_ATTENTIONS),
     )
+
+
+def control_settings(outline: Outline) -> dict[str, Any]:
+    """Read how the control that an adapter was trained on was drawn, as its `iclora.config` says.
+
+    Args:
+        outline: The adapter's header.
+
+    Returns:
+        What stands under `control` there.
+
+    Raises:
+        AdapterError: If it cannot be read.
+    """
+    try:
+        return dict(json.loads(outline.metadata.get("iclora.config") or "{}").get("control", {}))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise AdapterError(
+            f"'iclora.config' of {outline.source} is not readable JSON settings ({error}). Fetch it again."
+        ) from error
 
 
 @contextmanager
@@ -228,12 +291,13 @@ def _downscale(path: Path, metadata: Mapping[str, str]) -> tuple[int, str]:
     return 1, "default"
 
 
-def _reference_attention(path: Path, metadata: Mapping[str, str]) -> str | None:
-    said = metadata.get("iclora.reference_attention")
-    if said not in (None, *REFERENCE_ATTENTIONS):
+def _said(path: Path, metadata: Mapping[str, str], key: str, known_words: Sequence[str]) -> str | None:
+    """One word of the metadata; None where it says nothing."""
+    said = metadata.get(key) or None
+    if said not in (None, *known_words):
         raise AdapterError(
-            f"'iclora.reference_attention' of {path} is '{said}'; {' or '.join(REFERENCE_ATTENTIONS)} is "
-            "known. Install the version that trained it."
+            f"'{key}' of {path} is '{said}'; {' or '.join(known_words)} is known. Install the version that "
+            "trained it."
         )
     return said
 

@@ -18,6 +18,7 @@ from iclora.checkpoints.official import check_supported
 from iclora.checkpoints.parts import load_part, load_tokenizer
 from iclora.checkpoints.recipe import OWN, Recipe, read_recipe
 from iclora.checkpoints.released import INDEX
+from iclora.controls.hub import is_repository
 from iclora.errors import ModelError
 
 TINY = Path(__file__).parents[1] / "tiny"
@@ -68,7 +69,7 @@ def find(model: str | Path) -> Path:
             f"{path} is a single file, without the text encoder. Make a folder of it with: iclora models "
             f"convert {path} --text-encoder GEMMA -o FOLDER"
         )
-    if not path.exists() and hub.is_repository(str(model)):
+    if not path.exists() and is_repository(str(model)):
         path = hub.find_fetched(str(model))
     if not any((path / name).is_file() for name in (OWN, INDEX)):
         reason = f"it has no {OWN} and no {INDEX}" if path.is_dir() else f"{path} is not a folder"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download, snapshot_download
@@ -13,9 +12,9 @@ from huggingface_hub.errors import (
 )
 
 from iclora.checkpoints.released import INDEX
+from iclora.controls import hub as controls_hub
 from iclora.errors import ModelError
 
-_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PARTS = (
     "transformer",
     "vae",
@@ -28,11 +27,6 @@ _PARTS = (
 )
 _WANTED = [INDEX, *(f"{part}/*" for part in _PARTS)]
 _CONVERTED = "diffusers/LTX-2.3-Distilled-Diffusers or Lightricks/LTX-2"
-
-
-def is_repository(model: str) -> bool:
-    """Whether a name has the form of a repository on the hub, `owner/name`."""
-    return _REPOSITORY.fullmatch(model) is not None
 
 
 def find_fetched(repository: str) -> Path:
@@ -69,12 +63,15 @@ def fetch(repository: str) -> Path:
         ModelError: The hub cannot be reached or refuses, or the repository is not in diffusers' layout.
     """
     try:
-        hf_hub_download(repository, INDEX)
+        controls_hub.reach()
+        with controls_hub.quietly():
+            hf_hub_download(repository, INDEX)
         return Path(snapshot_download(repository, allow_patterns=_WANTED))
-    except LocalEntryNotFoundError as error:
+    except (LocalEntryNotFoundError, ConnectionError) as error:
         raise ModelError(
-            f"The hub cannot be reached for {repository} ({_first_line(error)}). Try again, or copy the "
-            "folder from elsewhere and give its path."
+            f"The hub cannot be reached for {repository} ({controls_hub.reason_of(error)}). Try again, or "
+            f"copy its folder ({INDEX} and the folders of its parts) from a machine that has it, and give "
+            "its path as --model."
         ) from error
     except EntryNotFoundError as error:
         raise ModelError(
@@ -83,11 +80,6 @@ def fetch(repository: str) -> Path:
         ) from error
     except (HFValidationError, OSError) as error:
         raise ModelError(
-            f"{repository} cannot be fetched ({_first_line(error)}). Check the name, accept its licence on "
-            "huggingface.co, and log in with: hf auth login"
+            f"{repository} cannot be fetched ({controls_hub.reason_of(error)}). Check the name, accept its "
+            "licence on huggingface.co, and log in with: hf auth login"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].split(". ")[0] if text else type(error).__name__

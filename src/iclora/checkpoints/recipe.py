@@ -37,6 +37,7 @@ class Recipe:
         guidance_scale: Guidance it was made for; 1 is none.
         gpu_dtype: What it is computed in on a GPU.
         remark: What there is to say of how the recipe was found; empty for nothing.
+        distilled: Whether a released model is distilled; None for other models.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Recipe:
     guidance_scale: float = 1.0
     gpu_dtype: torch.dtype = torch.float32
     remark: str = ""
+    distilled: bool | None = None
 
     def dtype_on(self, device: str | torch.device) -> torch.dtype:
         """What to compute in on a device where nothing else is asked: float32 on the CPU."""
@@ -119,4 +121,5 @@ def _released(folder: Path) -> Recipe:
         guidance_scale=1.0 if facts.distilled else _DEV_GUIDANCE,
         gpu_dtype=torch.bfloat16,
         remark=facts.remark,
+        distilled=facts.distilled,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import cv2
 import typer
 from typer.core import TyperGroup
 
@@ -24,15 +25,32 @@ from iclora.errors import IcloraError
 
 
 class OneLineErrors(TyperGroup):
-    """A group of commands that turns our own errors into one line and exit 1; other errors are bugs."""
+    """A group of commands that turns our own errors into one line and exit 1; other errors are bugs.
+
+    So is what memory cannot hold, where it could not be foretold.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
         except IcloraError as error:
-            say("iclora: " + " ".join(str(error).split()))
-            raise typer.Exit(1) from None
+            text = str(error)
+        except Exception as error:
+            if not _is_memory(error):
+                raise
+            text = f"The memory does not suffice ({error}). Ask for a smaller size or fewer frames."
+        say("iclora: " + " ".join(text.split()))
+        raise typer.Exit(1)
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether numpy, OpenCV or PyTorch ran out of memory."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, cv2.error):
+        return bool(error.code == cv2.Error.StsNoMem)
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 app = typer.Typer(

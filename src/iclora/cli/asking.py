@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +15,20 @@ from jaxtyping import Float32
 from iclora import controls, media
 from iclora.cli import words
 from iclora.cli.options import PlanWords
-from iclora.cli.present import say
+from iclora.cli.present import say, steps_of
 from iclora.cli.words import ReferenceWords
 from iclora.clip import Clip
-from iclora.controls.point_tracks import (
-    TRACK_SUFFIXES,
-    Tracks,
-    check_tracks,
-    draw_tracks,
-    fit_tracks,
-    read_tracks,
-    retime_tracks,
-)
-from iclora.controls.poses import Poses, draw_poses, fit, holds_keypoints, read_keypoints, retime
+from iclora.controls.depths import Depths, read_depths
+from iclora.controls.devices import check_device
+from iclora.controls.point_tracks import TRACK_SUFFIXES, Tracks, check_tracks, read_tracks
+from iclora.controls.poses import Poses, holds_keypoints, read_keypoints
 from iclora.errors import RequestError
-from iclora.pipeline import Image, Progress, extract_control
+from iclora.pipeline import Drawable, Image, Progress, extract_control
 from iclora.plan import (
     ImageRequest,
     ModelFacts,
     Plan,
+    PlannedReference,
     ReferenceRequest,
     Request,
     Source,
@@ -43,19 +40,17 @@ from iclora.reference import Reference
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A clip or a file of tracks or keypoints that was read, and what was said of it.
+    """A clip, or a file of tracks, keypoints or depth, that was read, and what was said of it.
 
     Attributes:
         clip: At the clock of the result, to just beyond its length; or what is drawn once the plan is made.
         source: The facts of the file.
         said: The words about it.
-        control: The control to extract; None where the clip is used as it is.
     """
 
-    clip: Clip | Tracks | Poses
+    clip: Drawable
     source: Source
     said: ReferenceWords
-    control: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +83,11 @@ def gather(said: PlanWords, report: Progress) -> Asked:
     """
     size = None if said.size is None else words.parse_size(said.size)
     adapters = tuple(words.parse_adapter(text) for text in said.adapter)
-    named = [words.parse_control(text, controls.CONTROLS) for text in said.control]
-    wanted: list[tuple[str | None, ReferenceWords]] = [
-        (kind, ReferenceWords(path=path)) for kind, path in named
-    ]
-    wanted += [(None, words.parse_reference(text)) for text in said.reference]
+    wanted = [_control_of(text) for text in said.control]
+    wanted += [words.parse_reference(text) for text in said.reference]
     pictures = [words.parse_image(text) for text in said.image]
     _check_about_references(said, wanted)
+    check_device(said.device)
     facts = model_facts(said.model)
     given = tuple(_read(wanted, said, facts, report))
     images = tuple(
@@ -138,32 +131,43 @@ def references_of(asked: Asked, plan: Plan, said: PlanWords, report: Progress) -
     Returns:
         One reference for each of the plan's.
     """
-    references = []
-    for number, (one, planned) in enumerate(zip(asked.given, plan.references, strict=True)):
-        report("controls", number, len(asked.given))
+    return [
+        reference_of(one, planned, plan, said, report)
+        for one, planned in zip(asked.given, plan.references, strict=True)
+    ]
+
+
+def reference_of(
+    one: Given, planned: PlannedReference, plan: Plan, said: PlanWords, report: Progress
+) -> Reference:
+    """Extract one control, where it is still to be extracted, and read its mask.
+
+    Args:
+        one: What was read.
+        planned: What the plan says of it.
+        plan: The plan.
+        said: The words of the command line.
+        report: Told of the extraction.
+
+    Returns:
+        The reference.
+    """
+    if one.said.control is not None:
+        steps = steps_of(report, one.said.control)
+        # What takes long to find is kept, for the next try with another prompt.
+        cache = controls.user_cache(say)
+        clip = extract_control(one.said.control, one.clip, plan, cache=cache, progress=steps, **planned.dials)
+    else:
+        assert isinstance(one.clip, Clip)
         clip = one.clip
-        if isinstance(clip, Tracks):
-            clip = draw_tracks(fit_tracks(retime_tracks(clip, plan.fps), plan.height, plan.width))
-        elif isinstance(clip, Poses):
-            clip = draw_poses(
-                fit(retime(clip, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
-            )
-        elif one.control is not None:
-            # What takes long to find is kept, for the next try with another prompt.
-            kept = {"cache": controls.user_cache(say)} if one.control in controls.CACHED else {}
-            clip = extract_control(one.control, clip, plan, **planned.dials, **kept)
-        mask = one.said.mask or said.attention_mask
-        reference = Reference(
-            clip=clip,
-            strength=planned.strength,
-            attention_strength=planned.attention_strength,
-            attention_mask=None if mask is None else _mask(mask, plan),
-            downscale=planned.downscale,
-            temporal_factor=planned.temporal_factor,
-        )
-        references.append(reference)
-        report("controls", number + 1, len(asked.given))
-    return references
+    return Reference(
+        clip=clip,
+        strength=planned.strength,
+        attention_strength=planned.attention_strength,
+        attention_mask=mask_of(one, plan, said),
+        downscale=planned.downscale,
+        temporal_factor=planned.temporal_factor,
+    )
 
 
 def with_sound(clip: Clip, asked: Asked) -> Clip:
@@ -175,59 +179,86 @@ def with_sound(clip: Clip, asked: Asked) -> Clip:
     return dataclasses.replace(clip, audio=source.audio)
 
 
-def _read(
-    wanted: list[tuple[str | None, ReferenceWords]], said: PlanWords, facts: ModelFacts, report: Progress
-) -> list[Given]:
+def _control_of(text: str) -> ReferenceWords:
+    """Read one `--control`, and refuse dials that cannot be, or need what is not here, before any file."""
+    kind, path, said = words.parse_control(text, controls.CONTROLS)
+    try:
+        dials = controls.read_dials(kind, said)
+    except RequestError as error:
+        raise RequestError(f"--control {text!r}: {error}") from None
+    if "canvas" in dials:
+        words.parse_size(dials["canvas"], "canvas")
+    return ReferenceWords(path=path, control=kind, dials=dials)
+
+
+def _read(wanted: list[ReferenceWords], said: PlanWords, facts: ModelFacts, report: Progress) -> list[Given]:
     """Read each clip at the clock of the result, to just beyond its length."""
     given: list[Given] = []
     length = said.frames if said.frames is not None and said.frames > 0 else facts.recipe.num_frames
     fps = said.fps if said.fps is not None and said.fps > 0 and math.isfinite(said.fps) else None
-    for control, one in wanted:
-        if control is not None and _are_points(control, one.path):
-            if said.keep_audio and not given:
-                raise RequestError(f"{one.path} has no sound to keep; leave --keep-audio out.")
-            given.append(_read_points(control, one, said, fps=fps or facts.recipe.fps, num_frames=length))
-            fps = fps or follow_rate(facts, given[-1].source.fps)
-            continue
-        rate = media.read(one.path, max_frames=1).fps
-        fps = follow_rate(facts, rate) if fps is None else fps
-        clip = media.read(
-            one.path,
-            fps=fps,
-            max_frames=length + 1,
-            audio=said.keep_audio and not given,
-            progress=lambda done, total: report("reading", done, total),
-        )
-        report("reading", clip.num_frames, clip.num_frames)
-        if said.keep_audio and not given and clip.audio is None:
+    for one in wanted:
+        _check_reading(one)
+    for one in wanted:
+        keep_audio = said.keep_audio and not given
+        if _are_points(one):
+            found = _read_points(one, said, fps=fps or facts.recipe.fps, num_frames=length)
+            fps = fps or follow_rate(facts, found.source.fps)
+        else:
+            # Renders are frames as well, read as numbers.
+            read: Callable[..., Clip | Depths] = media.read
+            if one.dials.get("render"):
+                read = partial(read_depths, values=one.dials.get("values"))
+            rate = read(one.path, max_frames=1).fps
+            fps = follow_rate(facts, rate) if fps is None else fps
+            steps = steps_of(report, "reading")
+            sound = {"audio": True} if keep_audio and read is media.read else {}
+            clip = read(one.path, fps=fps, max_frames=length + 1, progress=steps, **sound)
+            report("reading", clip.num_frames, clip.num_frames)
+            found = Given(clip=clip, source=_source(clip, one.path, rate, fps, said), said=one)
+        if keep_audio and not (isinstance(found.clip, Clip) and found.clip.audio is not None):
             raise RequestError(f"{one.path} has no sound to keep; leave --keep-audio out.")
-        source = Source.of(clip, one.path.name)
-        if one.path.is_file() and clip.num_frames > 1:
-            # Pictures have no rate of their own; a video's is kept for the plan to speak of.
-            num_frames = math.ceil(clip.num_frames * rate / fps - 1e-6)
-            source = dataclasses.replace(source, fps=rate, num_frames=num_frames)
-        elif clip.num_frames > 1:
-            source = dataclasses.replace(source, has_rate=said.fps is not None)
-        given.append(Given(clip=clip, source=source, said=one, control=control))
+        given.append(found)
     return given
 
 
-def _are_points(control: str, path: Path) -> bool:
+def _check_reading(one: ReferenceWords) -> None:
+    """Refuse dials of files of tracks where it is none, and an estimator that cannot run here."""
+    idle = [name for name in ("canvas", "keypoints") if one.dials.get(name)]
+    if idle and not _are_points(one):
+        raise RequestError(f"{idle[0]} is about files of tracks, and {one.path} is read as a video.")
+    estimator = controls.estimator_of(one.control, one.dials)
+    if estimator is not None and not one.dials.get("render") and not _are_points(one):
+        controls.check_installed(estimator)
+
+
+def _source(clip: Clip | Depths, path: Path, rate: float, fps: float, said: PlanWords) -> Source:
+    """The facts of a file, at its own rate where it has one."""
+    source = Source.of(clip, path.name)
+    if path.is_file() and clip.num_frames > 1:
+        # Pictures have no rate of their own; a video's is kept for the plan to speak of.
+        num_frames = math.ceil(clip.num_frames * rate / fps - 1e-6)
+        return dataclasses.replace(source, fps=rate, num_frames=num_frames)
+    return dataclasses.replace(source, has_rate=clip.num_frames == 1 or said.fps is not None)
+
+
+def _are_points(one: ReferenceWords) -> bool:
     """Whether a file holds the points that a control draws, rather than pictures to find them in."""
-    if control == "pose":
-        return holds_keypoints(path)
-    return control == "tracks" and path.suffix.lower() in TRACK_SUFFIXES
+    if one.control == "pose":
+        return holds_keypoints(one.path)
+    return one.control == "tracks" and one.path.suffix.lower() in TRACK_SUFFIXES
 
 
-def _read_points(control: str, one: ReferenceWords, said: PlanWords, *, fps: float, num_frames: int) -> Given:
+def _read_points(one: ReferenceWords, said: PlanWords, *, fps: float, num_frames: int) -> Given:
     """Read tracks or keypoints; what they do not say of their canvas and their rate is as in the result."""
     canvas = None if said.size is None else words.parse_size(said.size)
     points: Tracks | Poses
-    if control == "pose":
+    if one.control == "pose":
         height, width = canvas or (None, None)
         points = read_keypoints(one.path, height=height, width=width, fps=fps)
     else:
-        points = read_tracks(one.path, canvas=canvas, num_frames=num_frames)
+        canvas = words.parse_size(one.dials["canvas"], "canvas") if "canvas" in one.dials else canvas
+        keypoints = bool(one.dials.get("keypoints"))
+        points = read_tracks(one.path, canvas=canvas, num_frames=num_frames, keypoints=keypoints)
     source = Source(
         label=one.path.name,
         height=points.height,
@@ -235,10 +266,10 @@ def _read_points(control: str, one: ReferenceWords, said: PlanWords, *, fps: flo
         num_frames=points.num_frames,
         fps=points.fps or fps,
     )
-    return Given(clip=points, source=source, said=one, control=control)
+    return Given(clip=points, source=source, said=one)
 
 
-def _check_about_references(said: PlanWords, wanted: list[tuple[str | None, ReferenceWords]]) -> None:
+def _check_about_references(said: PlanWords, wanted: list[ReferenceWords]) -> None:
     """Refuse words that would do nothing, and masks that cannot be read, before anything is loaded."""
     idle = "--attention-mask" if said.attention_mask is not None else "--attention-strength"
     if not wanted and (said.attention_mask is not None or said.attention_strength != 1):
@@ -247,7 +278,7 @@ def _check_about_references(said: PlanWords, wanted: list[tuple[str | None, Refe
         raise RequestError("--keep-audio gives the result a sound and --no-audio none; say one of them.")
     if said.keep_audio and not wanted:
         raise RequestError("--keep-audio keeps a control clip's sound, but there is none; add --control.")
-    for mask in (said.attention_mask, *(one.mask for _, one in wanted)):
+    for mask in (said.attention_mask, *(one.mask for one in wanted)):
         if mask is not None:
             media.read(mask, max_frames=1)
 
@@ -256,7 +287,8 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
     found = check_tracks(one.clip) if isinstance(one.clip, Tracks) else ()
     return ReferenceRequest(
         source=one.source,
-        control=one.control,
+        control=one.said.control,
+        dials=one.said.dials,
         strength=one.said.strength,
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
         masked=one.said.mask is not None or said.attention_mask is not None,
@@ -265,8 +297,20 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
     )
 
 
-def _mask(path: Path, plan: Plan) -> Float32[np.ndarray, ...]:
-    """Read a mask, white 1 and black 0: `h w` of a picture, `f h w` of a clip on the clock of the result."""
+def mask_of(one: Given, plan: Plan, said: PlanWords) -> Float32[np.ndarray, ...] | None:
+    """Read the mask of a reference, if it has one.
+
+    Args:
+        one: What was read.
+        plan: The plan.
+        said: The words of the command line.
+
+    Returns:
+        White 1 and black 0: `h w` of a picture, `f h w` of a clip on the clock of the result.
+    """
+    path = one.said.mask or said.attention_mask
+    if path is None:
+        return None
     clip = media.read(path, fps=plan.fps, max_frames=plan.num_frames)
     if clip.num_frames > 1:
         clip = media.resample(clip, fps=plan.fps, num_frames=plan.num_frames)

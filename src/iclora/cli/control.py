@@ -11,7 +11,17 @@ import typer
 
 from iclora import adherence, controls, media
 from iclora.cli import words
-from iclora.cli.present import bars, check_outputs, say, steps_of, write_sidecar
+from iclora.cli.glimpses import save_with_sheet
+from iclora.cli.present import (
+    SHEETS,
+    bars,
+    check_beside,
+    check_outputs,
+    say,
+    sidecar_path,
+    steps_of,
+    write_sidecar,
+)
 from iclora.clip import Clip, Film, Footage
 
 app = typer.Typer(
@@ -43,6 +53,9 @@ class ControlWords:
         int | None, typer.Option(help="Frames; the last is held if too short. All if left out.")
     ] = None
     fps: Annotated[float | None, typer.Option(help="Frames per second. As filmed if left out.")] = None
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
+    ] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
 
 
@@ -196,7 +209,7 @@ def blocks(said: BlocksWords) -> None:
 
     Example: iclora control blocks in.mp4 -o blocks.mp4 --block 24
     """
-    _draw("blocks", said, {"size": said.block})
+    _draw("blocks", said, {"block": said.block})
 
 
 @app.command("green")
@@ -211,27 +224,41 @@ def green(said: GreenWords) -> None:
         mask = media.film(said.mask, fps=said.fps, max_frames=said.frames)
         # One of a still stays one, and is held; one of a clip is brought to the clip's clock.
         mask = mask if mask.num_frames == 1 else shaped(mask, None, said.frames)
-        mask = mask if said.size is None else media.resize(mask, *words.parse_size(said.size))
     _draw("green", said, {"mask": mask}, sources=[said.mask] if said.mask else [])
 
 
 def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Path] | None = None) -> None:
     """Draw a control frame by frame as the source is read, and say what came of it."""
-    output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source, *(sources or [])])
+    sources = [said.source, *(sources or [])]
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
+    taken = (*sources, output, sidecar_path(output))
+    check_beside([("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
     size = None if said.size is None else words.parse_size(said.size)
     with bars() as report:
         film = media.film(
             said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking")
         )
+        if (mask := dials.get("mask")) is not None:
+            dials["mask"] = _fit_mask(mask, film, size)
         film = shaped(film, size, said.frames)
         drawn = controls.CONTROLS[kind](film, **dials)
         steadiness = _steadiness(kind, film, dials) if dials.get("stabilise") else {}
-        media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+        label = f"{kind} of {said.source.name}"
+        save_with_sheet(drawn, said.output, said.sheet, label, report, overwrite=said.overwrite)
     shape = {"width": drawn.width, "height": drawn.height, "num_frames": drawn.num_frames, "fps": drawn.fps}
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     write_sidecar(output, {"command": f"control {kind}", "asked": asked, "result": shape | steadiness})
     size_said = f"{drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} per second"
     say(f"{output}: {size_said}{said_of(steadiness)}")
+
+
+def _fit_mask(mask: Film, film: Film, size: tuple[int, int] | None) -> Film:
+    """Bring a mask to the size of the result, and say so where it is not that of the film."""
+    height, width = size or (film.height, film.width)
+    fitted = controls.fit_mask(mask, film, (height, width))
+    if (mask.height, mask.width) != (film.height, film.width):
+        say(f"the mask, {mask.width}x{mask.height}, is brought to {width}x{height}")
+    return fitted
 
 
 def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float]:
@@ -273,13 +300,6 @@ def said_of(steadiness: dict[str, float]) -> str:
 def cache_of(wanted: bool) -> controls.Cache | None:
     """The user's cache, which says on the way what it does; None where it is not wanted."""
     return controls.user_cache(say) if wanted else None
-
-
-def save_sheet(film: Film, sheet: Path | None, label: str, *, overwrite: bool) -> None:
-    """Write a contact sheet of a film where one is asked for."""
-    if sheet is not None:
-        picture = media.contact_sheet([film], labels=[label], num_columns=5, height=160)
-        media.save_image(picture, sheet, overwrite=overwrite)
 
 
 def shaped(clip: Footage, size: tuple[int, int] | None, num_frames: int | None) -> Footage:

@@ -17,9 +17,9 @@ from iclora.cli.control import (
     figures_of,
     measured_part,
     said_of,
-    save_sheet,
     shaped,
 )
+from iclora.cli.glimpses import save_with_sheet
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -104,8 +104,8 @@ def depth(said: DepthWords) -> None:
     with bars() as report:
         make = _rendered if said.render else _guessed
         drawn, between, steadiness = make(said, convention, report)
-        save_sheet(drawn, said.sheet, f"depth of {said.source.name}", overwrite=said.overwrite)
-        media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+        label = f"depth of {said.source.name}"
+        save_with_sheet(drawn, said.output, said.sheet, label, report, overwrite=said.overwrite)
     result: dict[str, Any] = {"width": drawn.width, "height": drawn.height, "num_frames": drawn.num_frames}
     result |= {"fps": drawn.fps, "convention": convention, "farthest": between[0], "nearest": between[1]}
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
@@ -121,8 +121,7 @@ def _check(said: DepthWords) -> Path:
     output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
     if said.convention is not None and said.adapter is not None:
         raise RequestError("Give either --convention or --adapter, which says it, and not both.")
-    if said.values is not None and said.values not in depths.VALUES:
-        raise RequestError(f"--values cannot be {said.values!r}; say {' or '.join(depths.VALUES)}.")
+    depths.check_values(said.values)
     onnx = said.estimator.lower().endswith(".onnx")
     if said.values is not None and not said.render and not onnx:
         raise RequestError("--values is about a render or an .onnx file; add --render, or leave it out.")
@@ -147,7 +146,7 @@ def _convention(said: DepthWords) -> str:
         path = Path(said.adapter)
         if not path.is_file():
             raise AdapterError(f"There is no adapter file {path}; give the path of a .safetensors file.")
-        convention = depths.convention_of(path.stem, adapters.read_outline(path).metadata)
+        convention = adapters.read_outline(path).conventions[0]
     depths.check_drawing(convention=convention, near=said.near, far=said.far)
     return convention
 

@@ -10,7 +10,8 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import Cached, cache_of, save_sheet, shaped
+from iclora.cli.control import Cached, cache_of, shaped
+from iclora.cli.glimpses import save_with_sheet
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -51,6 +52,7 @@ class PoseWords:
     estimator: Annotated[
         str, typer.Option(help="blazepose (body; no hub needed), or dwpose (body, hands and face).")
     ] = "blazepose"
+    device: Annotated[str, typer.Option(help="Where dwpose runs: cpu, or cuda.")] = "cpu"
     people: Annotated[
         int | None, typer.Option(help="Most people, those seen longest and largest. All if left out.")
     ] = None
@@ -80,6 +82,10 @@ class PoseWords:
     scale: Annotated[float, typer.Option(help="Draw everybody so many times larger.")] = 1.0
     move: Annotated[str, typer.Option(metavar="X,Y", help="And so many pixels to the right, down.")] = "0,0"
     cache: Cached = True
+    person: Annotated[
+        int | None,
+        typer.Option(help="Whom --body, --scale and --move are for, counted from 0. Everybody if left out."),
+    ] = None
     sheet: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE", help="And a contact sheet: .png .jpg .webp.")
     ] = None
@@ -119,8 +125,12 @@ def pose(said: PoseWords) -> None:
 def _check_words(said: PoseWords) -> Path:
     """Refuse words out of range, and results that could not be written, before any work is done."""
     poses.check_drawing(stick_width=said.stick_width, min_score=said.min_score)
+    if not poses.holds_keypoints(said.source):
+        poses.check_estimator(said.estimator, max_people=said.people, device=said.device)
+        controls.check_installed(said.estimator)
     poses.check_smoothing(0.0 if said.smooth is None else said.smooth)
-    poses.check_placing(scale=said.scale, move=words.parse_offset(said.move, "--move"))
+    move = words.parse_offset(said.move, "--move")
+    poses.check_retargeting(body=said.body, scale=said.scale, move=move, person=said.person)
     sources = [said.source, *([said.body] if said.body is not None else [])]
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
     beside = [("keypoints", said.keypoints, (".json",)), ("a sheet", said.sheet, SHEETS)]
@@ -160,14 +170,14 @@ def _keypoints(said: PoseWords, report: Report) -> Keypoints:
             source,
             estimator=said.estimator,
             max_people=said.people,
+            device=said.device,
             cache=cache_of(said.cache),
             progress=steps_of(report, "people"),
         )
         amount = poses.SMOOTH if said.smooth is None else said.smooth
-    placed = steady = poses.smooth_poses(found, amount)
-    if other is not None:
-        placed = poses.with_body(placed, other)
-    placed = poses.place(placed, scale=said.scale, move=words.parse_offset(said.move, "--move"))
+    steady = poses.smooth_poses(found, amount)
+    move = words.parse_offset(said.move, "--move")
+    placed = poses.retarget(steady, body=other, scale=said.scale, move=move, person=said.person)
     poses.check_somebody(placed, min_score=said.min_score)
     return Keypoints(found=found, steady=steady, placed=placed)
 
@@ -184,8 +194,8 @@ def _write(points: Keypoints, said: PoseWords, report: Report) -> None:
     if said.keypoints is not None:
         whole = said.min_score if said.whole_scores else None
         controls.write_keypoints(points.placed, said.keypoints, whole_scores=whole, overwrite=said.overwrite)
-    save_sheet(drawn, said.sheet, f"pose of {said.source.name}", overwrite=said.overwrite)
-    media.save(drawn, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+    label = f"pose of {said.source.name}"
+    save_with_sheet(drawn, said.output, said.sheet, label, report, overwrite=said.overwrite)
 
 
 def _figures(points: Keypoints, min_score: float) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import Cached, cache_of, save_sheet, shaped
+from iclora.cli.control import Cached, cache_of, shaped
+from iclora.cli.glimpses import save_with_sheet
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -29,6 +30,7 @@ from iclora.controls.point_tracks import (
     fit_tracks,
     moving_most,
     retime_tracks,
+    sayable_to_editor,
 )
 from iclora.errors import RequestError
 
@@ -93,8 +95,7 @@ def tracks(said: TracksWords) -> None:
         _save_tracks(taken, said)
         trails = shaped(film_tracks(taken), None, said.frames)
         label = f"{taken.num_tracks} tracks of {said.source.name}"
-        save_sheet(trails, said.sheet, label, overwrite=said.overwrite)
-        media.save(trails, said.output, overwrite=said.overwrite, progress=steps_of(report, "drawing"))
+        save_with_sheet(trails, said.output, said.sheet, label, report, overwrite=said.overwrite)
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     result = {
         "width": trails.width,
@@ -125,11 +126,24 @@ def _check_outputs(said: TracksWords) -> Path:
 
 
 def _save_tracks(taken: controls.Tracks, said: TracksWords) -> None:
-    """Write the tracks where that was asked for; the editor's form first, as it cannot say everything."""
-    if said.editor_json is not None:
-        controls.save_tracks(taken, said.editor_json, editor=True, overwrite=said.overwrite)
+    """Write the tracks where that was asked for; into the editor's form what it can say."""
     if said.json is not None:
         controls.save_tracks(taken, said.json, overwrite=said.overwrite)
+    if said.editor_json is None:
+        return
+    sayable = sayable_to_editor(taken)
+    if not sayable.any():
+        raise RequestError(
+            f"Each of the {taken.num_tracks} tracks starts late or is hidden in between, which the editor's "
+            "form cannot say; leave --editor-json out and write --json."
+        )
+    if left_out := int((~sayable).sum()):
+        say(
+            f"{said.editor_json}: {left_out} of {taken.num_tracks} tracks are left out, as they start late "
+            "or are hidden in between, which the editor's form cannot say; --json writes all."
+        )
+    kept = dataclasses.replace(taken, points=taken.points[sayable], visible=taken.visible[sayable])
+    controls.save_tracks(kept, said.editor_json, editor=True, overwrite=said.overwrite)
 
 
 def _from_file(said: TracksWords) -> controls.Tracks:

@@ -127,8 +127,10 @@ def _check_sound(output: str, said: PlanWords) -> None:
 def _sources(said: PlanWords) -> list[Path]:
     """Every file a command line reads pictures from."""
     references = [parse_reference(text) for text in said.reference]
+    taken = [parse_control(text, controls.CONTROLS) for text in said.control]
     files = [
-        *(parse_control(text, controls.CONTROLS)[1] for text in said.control),
+        *(path for _, path, _ in taken),
+        *(Path(dials[name]) for _, _, dials in taken for name in controls.FILES if name in dials),
         *(reference.path for reference in references),
         *(reference.mask for reference in references),
         *(parse_image(text)[0] for text in said.image),

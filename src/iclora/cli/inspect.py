@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from iclora.cli.present import to_stdout
+
+if TYPE_CHECKING:
+    from iclora.adapters import Outline
 
 
 def inspect(
@@ -38,8 +41,8 @@ def inspect(
     adapters.read(path)
     lines = [
         f"file       {path}",
-        f"control    {outline.control or 'not said'}",
-        f"base       {outline.base or 'not said'}; {outline.geometry}",
+        f"control    {_control(outline)}",
+        f"base       {outline.base or _named(outline.named_base)}; {outline.geometry}",
         f"fit        {fits}",
         f"rank       {outline.rank}, {len(outline.sizes)} layers, {outline.num_parameters} finite values",
         f"reference  1/{outline.downscale} of the size (from the {outline.downscale_source}), "
@@ -53,6 +56,17 @@ def inspect(
             for name, size in outline.sizes.items()
         ]
     to_stdout().print("\n".join(lines), markup=False)
+
+
+def _control(outline: Outline) -> str:
+    kinds = " or ".join(outline.controls)
+    if "depth" in outline.controls:
+        kinds += f" (depth {' or '.join(outline.conventions)})"
+    return f"{kinds}, from the {outline.controls_source}" if kinds else "not said"
+
+
+def _named(base: str | None) -> str:
+    return "not said" if base is None else f"{base}, from the file name"
 
 
 def _short(value: str) -> str:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from iclora.cli.asking import Asked, references_of
+from iclora import controls
+from iclora.cli.asking import Asked, Given, mask_of, reference_of
 from iclora.cli.options import PlanWords
 from iclora.clip import Clip
+from iclora.errors import InputError
 from iclora.findings import Shown, look_closer
 from iclora.pipeline import Progress
-from iclora.plan import Plan
+from iclora.plan import Findings, Plan, PlannedReference
 from iclora.reference import Reference
+
+FEW_FRAMES = 9
+"""Frames that `plan` takes a control from where its estimator is slow; enough to see it flicker."""
+QUICK = ("tiny", "blazepose")
+"""Estimators that look at dozens of frames a second; others at a few."""
 
 
 def look_at_references(plan: Plan, references: Sequence[Reference], asked: Asked) -> Plan:
@@ -25,12 +32,17 @@ def look_at_references(plan: Plan, references: Sequence[Reference], asked: Asked
     Returns:
         The plan with more findings.
     """
-    shown = [Shown(clip=one.clip, mask=one.attention_mask) for one in references]
+    shown = [
+        Shown(clip=one.clip, mask=one.attention_mask, film=_film(given))
+        for one, given in zip(references, asked.given, strict=True)
+    ]
     return look_closer(plan, shown, [(image.frame, image.clip) for image in asked.images])
 
 
 def look_at_given(plan: Plan, asked: Asked, said: PlanWords, report: Progress) -> Plan:
-    """Look at what is there without taking any control from a film; points are drawn.
+    """Extract the controls as `generate` does, and look at them; only their beginning where that is slow.
+
+    Nothing is fetched for it: where an estimator's weights are not here, the film is looked at.
 
     Args:
         plan: The plan; where it holds an error it is given back as it is.
@@ -41,16 +53,49 @@ def look_at_given(plan: Plan, asked: Asked, said: PlanWords, report: Progress) -
     Returns:
         The plan with more findings.
     """
-    if any(finding.level == "error" for finding in plan.findings):
+    findings = Findings(plan.findings)
+    shown: list[Shown] = []
+    for one, planned in zip(asked.given, plan.references, strict=True):
+        if any(finding.level == "error" for finding in findings):
+            break
+        try:
+            shown.append(_shown(one, planned, plan, said, report, findings))
+        except InputError as error:  # the control cannot be drawn of this clip
+            findings.error(
+                f"{planned.label}: {error}", advice="Or choose another clip, or other dials of the control."
+            )
+    plan = dataclasses.replace(plan, findings=tuple(findings))
+    if any(finding.level == "error" for finding in findings):
         return plan
-    films = [isinstance(one.clip, Clip) and one.control is not None for one in asked.given]
-    given = tuple(
-        dataclasses.replace(one, control=None) if film else one
-        for one, film in zip(asked.given, films, strict=True)
-    )
-    references = references_of(dataclasses.replace(asked, given=given), plan, said, report)
-    shown = [
-        Shown(clip=one.clip, mask=one.attention_mask, is_film=film)
-        for one, film in zip(references, films, strict=True)
-    ]
     return look_closer(plan, shown, [(image.frame, image.clip) for image in asked.images])
+
+
+def _shown(
+    one: Given,
+    planned: PlannedReference,
+    plan: Plan,
+    said: PlanWords,
+    report: Progress,
+    findings: Findings,
+) -> Shown:
+    """The control of one reference, or what can be had of it."""
+    film = _film(one)
+    estimator = controls.estimator_of(planned.control, planned.dials) if film is not None else None
+    missing = () if estimator is None else controls.missing_weights(estimator)
+    if film is not None and missing:
+        findings.note(
+            f"{planned.label}: the film is looked at and not its {planned.control}, as {estimator} is "
+            f"fetched on first use; now with: iclora models fetch {estimator}."
+        )
+        return Shown(clip=film, mask=mask_of(one, plan, said), is_film=True)
+    slow = estimator is not None and estimator not in QUICK and plan.num_frames > FEW_FRAMES
+    start = dataclasses.replace(plan, num_frames=FEW_FRAMES) if slow else plan
+    made = reference_of(one, planned, start, said, report)
+    if slow:
+        findings.note(f"{planned.label}: looked at in its first {FEW_FRAMES} frames, as {estimator} is slow.")
+    return Shown(clip=made.clip, mask=mask_of(one, plan, said), is_start=slow, film=film)
+
+
+def _film(one: Given) -> Clip | None:
+    """The film that a control is taken from; None where the clip, or its points, are there already."""
+    return one.clip if one.said.control is not None and isinstance(one.clip, Clip) else None

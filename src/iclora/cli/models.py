@@ -43,7 +43,7 @@ def list_models() -> None:
     for name, path in facts.adapters.items():
         outline = adapters.read_outline(path)
         lines.append(
-            f"      adapter {name}: follows {outline.control or 'what its file does not say'}, "
+            f"      adapter {name}: follows {' or '.join(outline.controls) or 'what its file does not say'}, "
             f"rank {outline.rank}, references at 1/{outline.downscale} of the size, "
             f"{path.stat().st_size / 2**20:.1f} MiB"
         )
@@ -86,21 +86,23 @@ def fetch(
 
     Example: iclora models fetch diffusers/LTX-2.3-Distilled-Diffusers
     """
+    from iclora.controls import hub
     from iclora.controls.depths import anything
     from iclora.controls.poses import dwpose, weights
 
-    if "/" in name:
+    if hub.is_repository(name):
         from iclora import checkpoints
 
+        say(
+            f"{name}: its licence is on https://huggingface.co/{name}; LTX-2's is the LTX-2 Community Licence"
+        )
         paths = [checkpoints.fetch(name)]
     elif name == "blazepose":
         paths = list(weights.find_blazepose().values())
     elif name == "dwpose":
         paths = [dwpose.find(dwpose.DETECTOR), dwpose.find(dwpose.KEYPOINTS)]
     elif name in anything.RELEASES:
-        release = anything.RELEASES[name]
-        paths = [anything.find(release)]
-        say(f"{name}: licence {release.licence}")
+        paths = [anything.find(anything.RELEASES[name])]
     else:
         raise RequestError(
             f"There is nothing to fetch for {name!r}; choose blazepose, dwpose, "

@@ -28,8 +28,9 @@ class PlanWords:
         list[str],
         typer.Option(
             "--control",
-            metavar="KIND=IN",
-            help="Extract a control from a film and follow it: canny=IN. Or tracks=FILE.json.",
+            metavar="KIND=IN[,DIAL=..]",
+            help="Extract a control from a film and follow it: canny=IN,thickness=3. Dials are those of "
+            "'iclora control KIND'. Or tracks=FILE.json.",
         ),
     ] = field(default_factory=list)
     reference: Annotated[

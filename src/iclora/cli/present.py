@@ -119,8 +119,9 @@ def describe_plan(plan: Plan) -> str:
     ]
     for reference in plan.references:
         kind = f"{reference.control} of " if reference.control else ""
+        dials = "".join(f", {name} {value}" for name, value in reference.dials.items())
         lines.append(
-            f"reference {kind}{reference.label}: {reference.width}x{reference.height}, "
+            f"reference {kind}{reference.label}{dials}: {reference.width}x{reference.height}, "
             f"{reference.num_frames} frames, {reference.grid.num_tokens} tokens, strength "
             f"{reference.strength:g}, attention {reference.attention_strength:g}"
             f"{' under a mask' if reference.masked else ''}"

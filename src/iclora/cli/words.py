@@ -6,9 +6,10 @@ command gets one value instead of twenty parameters.
 
 import dataclasses
 import inspect
+import os
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,10 +20,12 @@ Words = TypeVar("Words")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReferenceWords:
-    """One `--reference CLIP[,strength=..][,attention=..][,mask=..][,downscale=..]`.
+    """One `--reference CLIP[,strength=..][,attention=..][,mask=..][,downscale=..]`, or one `--control`.
 
     Attributes:
         path: The clip.
+        control: The control to extract from it; None: it is used as it is.
+        dials: What was said of how the control is drawn.
         strength: How clean its tokens stay, 0..1.
         attention: How much they are looked at, 0..1; None: what `--attention-strength` says.
         mask: Picture or clip that says where they are looked at; None: what `--attention-mask` says.
@@ -30,6 +33,8 @@ class ReferenceWords:
     """
 
     path: Path
+    control: str | None = None
+    dials: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     strength: float = 1.0
     attention: float | None = None
     mask: Path | None = None
@@ -126,26 +131,27 @@ def parse_adapter(text: str) -> tuple[str, float]:
     return name, float(weight)
 
 
-def parse_control(text: str, kinds: Mapping[str, Any]) -> tuple[str, Path]:
-    """Read `KIND=CLIP`.
+def parse_control(text: str, kinds: Iterable[str]) -> tuple[str, Path, dict[str, str]]:
+    """Read `KIND=CLIP[,dial=value...]`.
 
     Args:
         text: What was written.
         kinds: The controls there are.
 
     Returns:
-        The kind and the path of the clip.
+        The kind, the path of the clip, and the text of each dial.
 
     Raises:
-        RequestError: If it is not of that form or the kind is unknown.
+        RequestError: If it is not of that form, the kind is unknown, or a dial is said twice.
     """
-    kind, equals, path = text.partition("=")
+    kind, equals, rest = text.partition("=")
+    path, said = _path_and_words("--control", rest)
     if not equals or not path or kind not in kinds:
         raise RequestError(
             f"--control {text!r} is not KIND=CLIP with a known kind; write for instance canny=in.mp4. "
             f"Kinds: {', '.join(sorted(kinds))}."
         )
-    return kind, Path(path)
+    return kind, Path(path), said
 
 
 def parse_reference(text: str) -> ReferenceWords:
@@ -157,7 +163,7 @@ def parse_reference(text: str) -> ReferenceWords:
     Raises:
         RequestError: If a word is unknown or a value is not a number.
     """
-    path, *pieces = re.split(r",(?=[A-Za-z_]+=)", text)
+    path, written = _path_and_words("--reference", text)
     if not path:
         raise RequestError(
             f"--reference {text!r} names no clip; write CLIP[,strength=0..1][,attention=0..1]."
@@ -169,8 +175,7 @@ def parse_reference(text: str) -> ReferenceWords:
         "downscale": int,
     }
     said: dict[str, Any] = {}
-    for piece in pieces:
-        word, _, value = piece.partition("=")
+    for word, value in written.items():
         if word not in readers:
             raise RequestError(
                 f"--reference {text!r} has the unknown word {word!r}; accepted are {', '.join(readers)}."
@@ -197,6 +202,20 @@ def parse_image(text: str) -> tuple[Path, int, float]:
             f"--image {text!r} is not FILE@FRAME[:STRENGTH]; write for instance first.png@0 or b.png@32:0.9."
         )
     return Path(match[1]), int(match[2]), float(match[3] or "1")
+
+
+def _path_and_words(option: str, text: str) -> tuple[str, dict[str, str]]:
+    """Split `PATH[,word=value...]`; commas and words belong to the path where a file has that name."""
+    pieces = re.split(r",(?=[A-Za-z_-]+=)", text)
+    counts = [count for count in range(len(pieces), 1, -1) if os.path.exists(",".join(pieces[:count]))]
+    count = counts[0] if counts else 1
+    said: dict[str, str] = {}
+    for piece in pieces[count:]:
+        word, _, value = piece.partition("=")
+        if word in said:
+            raise RequestError(f"{option} {text!r} says {word} twice; say it once.")
+        said[word] = value
+    return ",".join(pieces[:count]), said
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

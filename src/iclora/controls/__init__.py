@@ -3,17 +3,15 @@
 `CONTROLS` names them for surfaces that choose one by word (`--control canny=IN`).
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
-from iclora.clip import Clip
 from iclora.controls.cache import Cache, user_cache
 from iclora.controls.canny import canny
 from iclora.controls.depth import depth
 from iclora.controls.depths import Depths, draw_depths, find_depths, read_depths
+from iclora.controls.dials import CACHED, CONTROLS, FILES, check_dials, dials_of, drawing, read_dials
+from iclora.controls.estimators import check_installed, estimator_of, missing_weights, weight_files
 from iclora.controls.flow import stabilised, steadied
 from iclora.controls.lines import is_lines, redraw_lines, resize_lines, thin
-from iclora.controls.plain import blocks, blur, green, grey
+from iclora.controls.plain import blocks, blur, fit_mask, green, grey
 from iclora.controls.point_tracks import (
     Tracks,
     check_tracks,
@@ -27,50 +25,40 @@ from iclora.controls.poses import Poses, draw_poses, find_poses, read_keypoints,
 from iclora.controls.shades import line_art, normals, soft_edges
 from iclora.controls.tracks import tracks
 
-CONTROLS: Mapping[str, Callable[..., Clip]] = MappingProxyType(
-    {
-        "blocks": blocks,
-        "blur": blur,
-        "canny": canny,
-        "depth": depth,
-        "green": green,
-        "grey": grey,
-        "line-art": line_art,
-        "normals": normals,
-        "pose": pose,
-        "soft-edges": soft_edges,
-        "tracks": tracks,
-    }
-)
-
-CACHED = ("depth", "pose", "tracks")
-"""Controls that take a `cache`, as what they find takes long."""
-
 __all__ = [
     "CACHED",
     "CONTROLS",
     "Cache",
+    "FILES",
     "Depths",
     "Poses",
     "Tracks",
     "blocks",
     "blur",
     "canny",
+    "check_dials",
+    "check_installed",
     "check_tracks",
     "depth",
+    "dials_of",
     "draw_depths",
     "draw_poses",
     "draw_tracks",
+    "drawing",
+    "estimator_of",
     "find_depths",
     "find_poses",
+    "fit_mask",
     "follow_video",
     "green",
     "grey",
     "is_lines",
     "line_art",
+    "missing_weights",
     "normals",
     "pose",
     "read_depths",
+    "read_dials",
     "read_keypoints",
     "read_tracks",
     "redraw_lines",
@@ -82,5 +70,6 @@ __all__ = [
     "thin",
     "tracks",
     "user_cache",
+    "weight_files",
     "write_keypoints",
 ]

@@ -53,6 +53,7 @@ class Look:
         blur: Standard deviation of the blur in pixels.
         sum_of_sides: Whether the gradient's size is the sum of its two sides, not its length.
         in_colour: Whether the strongest channel of each pixel counts, not its grey.
+        as_kornia: Whether grey and blur keep their fractions, and the blur reaches 2 pixels far.
     """
 
     low: float | None = None
@@ -60,19 +61,26 @@ class Look:
     blur: float = DEFAULT_BLUR
     sum_of_sides: bool = False
     in_colour: bool = False
+    as_kornia: bool = False
+
+    @property
+    def unit(self) -> int:
+        """How many steps of a gradient make one grey level."""
+        return 16 if self.as_kornia else 1
 
 
 PRESETS: Mapping[str, Look] = MappingProxyType(
     {
         "auto": Look(),
         "union": Look(low=92.0, high=200.0, blur=0.0, sum_of_sides=True, in_colour=True),
-        "ltx-2": Look(low=0.4 * 255, high=0.8 * 255, blur=1.0),
+        "ltx-2": Look(low=0.4 * 255, high=0.8 * 255, blur=1.0, as_kornia=True),
         "trainer": Look(low=100.0, high=200.0, blur=0.0, sum_of_sides=True),
     }
 )
 """How released workflows find lines. `union`: CannyEdgePreprocessor (92, 200) of the LTX-2.3 union
 workflow, at 512 pixels on the short side there; `ltx-2`: ComfyUI's own Canny (0.4, 0.8) of the LTX-2
-workflows; `trainer`: the official trainer's `compute_reference.py`, cv2.Canny (100, 200), grey."""
+workflows, which is kornia's, in floats; `trainer`: the official trainer's `compute_reference.py`, cv2.Canny
+(100, 200), grey."""
 
 
 def canny(  # noqa: PLR0913  each is a dial, and has a default
@@ -162,8 +170,10 @@ def _check(
 ) -> None:
     if blur is not None and not 0 <= blur < math.inf:
         raise RequestError(f"The blur is {blur} pixels; it must be 0 (none) or more. 1.5 suits most clips.")
-    if not (thickness >= 1 and thickness % 1 == 0):
-        raise RequestError(f"The line thickness is {thickness} pixels; it must be a whole number from 1 up.")
+    if not (1 <= thickness <= 512 and thickness % 1 == 0):
+        raise RequestError(
+            f"The line thickness is {thickness} pixels; it must be a whole number from 1 up, at most 512."
+        )
     if not min_length >= 0:
         raise RequestError(f"The least length of a line is {min_length} pixels; give 0 (all stay) or more.")
     for name, value in (("low", low), ("high", high)):
@@ -180,7 +190,8 @@ def _look(
     if preset not in PRESETS:
         raise RequestError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
     look = PRESETS[preset]
-    look = replace(look, blur=look.blur if blur is None else blur)
+    if blur is not None:
+        look = replace(look, blur=blur, as_kornia=False)
     if look.high is not None and look.low is not None:
         # One threshold alone takes the other along, where it would be passed.
         high = max(look.high, low or 0.0) if high is None else high
@@ -208,6 +219,14 @@ def _gradient_percentiles(
 
 def _gradients(frame: UInt8[np.ndarray, "h w 3"], look: Look) -> tuple[np.ndarray, np.ndarray]:
     """Horizontal and vertical Sobel gradients of a blurred frame: int16, `h w`, or `h w 3` in colour."""
+    if look.as_kornia:
+        grey = cv2.GaussianBlur(cv2.cvtColor(np.float32(frame), cv2.COLOR_RGB2GRAY), (5, 5), look.blur)
+        sides = (
+            cv2.Sobel(grey, cv2.CV_32F, *axis, scale=look.unit, borderType=cv2.BORDER_REPLICATE)
+            for axis in ((1, 0), (0, 1))
+        )
+        across, down = (np.rint(side).astype(np.int16) for side in sides)
+        return across, down
     picture: np.ndarray = frame if look.in_colour else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     if look.blur > 0:
         picture = cv2.GaussianBlur(picture, (0, 0), look.blur)
@@ -221,7 +240,7 @@ def _gradients(frame: UInt8[np.ndarray, "h w 3"], look: Look) -> tuple[np.ndarra
 
 def _by_opencv(frame: UInt8[np.ndarray, "h w 3"], look: Look) -> Detected:
     assert look.low is not None and look.high is not None
-    sides, low, high = _gradients(frame, look), look.low, look.high
+    sides, low, high = _gradients(frame, look), look.unit * look.low, look.unit * look.high
 
     def detected(factor: float) -> UInt8[np.ndarray, "h w"]:
         by_length = not look.sum_of_sides

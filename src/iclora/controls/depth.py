@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from iclora.clip import Film, Footage
+from iclora.clip import Clip, Film, Footage
 from iclora.controls.cache import Cache
 from iclora.controls.depths.conventions import NEAR_WHITE
 from iclora.controls.depths.drawing import (
@@ -16,29 +16,38 @@ from iclora.controls.depths.drawing import (
     NEAR,
     check_drawing,
     depth_range,
+    draw_depths,
     film_drawn,
     steadied_depths,
 )
 from iclora.controls.depths.finding import DepthEstimator, check_estimator, film_found
+from iclora.controls.depths.renders import check_values
+from iclora.controls.depths.value import Depths
 from iclora.controls.flow import check_stabilise
+from iclora.errors import RequestError
 
 
-def depth(
-    clip: Footage,
+def depth(  # noqa: PLR0913  each is a dial, and has a default
+    clip: Footage | Depths,
     *,
     estimator: str | DepthEstimator = "tiny",
+    values: str | None = None,
+    device: str = "cpu",
     convention: str = NEAR_WHITE,
     near: int | float = NEAR,
     far: int | float = FAR,
     stabilise: float = 0.0,
     cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Footage:
+) -> Footage | Clip:
     """Draw how near everything is.
 
     Args:
-        clip: The filmed clip or film, RGB 0..255. One that is all black stays black.
+        clip: The filmed clip or film, RGB 0..255, or depth that was rendered. One that is all black stays
+            black.
         estimator: A name in `DEPTH_ESTIMATORS`, the path of an `.onnx` file, or an estimator.
+        values: What the numbers of an `.onnx` file's network mean: `near` (None too) or `distance`.
+        device: Where a named estimator runs.
         convention: `near-white` (grey), `near-black` (grey) or `inferno` (colours, near is pale yellow).
         near: Percentile of all pixels of the clip that is drawn as nearest, 0..100.
         far: Percentile that is drawn as farthest, below `near`.
@@ -57,10 +66,24 @@ def depth(
     """
     check_drawing(convention=convention, near=near, far=far)
     check_stabilise(stabilise)
-    check_estimator(estimator)
+    check_values(values)
+    if isinstance(clip, Depths):
+        if stabilise:
+            raise RequestError(
+                "stabilise is about a filmed clip, and a render is drawn as it is; leave it out."
+            )
+        return draw_depths(clip, convention=convention, near=near, far=far, progress=progress)
+    check_estimator(estimator, device=device)
     if not any(frame.any() for frame in clip.frames):
         return clip
-    found = film_found(clip, estimator=estimator, cache=cache, progress=progress)
+    found = film_found(
+        clip,
+        estimator=estimator,
+        distances=values == "distance",
+        device=device,
+        cache=cache,
+        progress=progress,
+    )
     between = depth_range(found, near=near, far=far)
     steady = steadied_depths(found, clip, stabilise)
     drawn = film_drawn(steady, between=between, size=(clip.height, clip.width), convention=convention)

@@ -22,12 +22,13 @@ def check_device(device: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        there = torch.empty(0, device=device).device.type != "meta"
+    except (RuntimeError, AssertionError):
+        there = False
+    if not there:
         raise RequestError(
-            f"There is no device '{device}' here ({reason}). Use {' or '.join(devices())}."
-        ) from None
+            f"There is no device '{device}' here; use {' or '.join(devices())}. 'iclora doctor' says more."
+        )
 
 
 def devices() -> list[str]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from iclora import media
 from iclora.clip import Clip, Film, Footage, redraw
 from iclora.errors import RequestError
 
@@ -58,26 +59,26 @@ def blur(clip: Footage, *, radius: float = 4.0, progress: Progress | None = None
     return redraw(clip, lambda frames: map(blurred, frames), progress=progress)
 
 
-def blocks(clip: Footage, *, size: int = 16, progress: Progress | None = None) -> Footage:
+def blocks(clip: Footage, *, block: int = 16, progress: Progress | None = None) -> Footage:
     """Fill squares with their mean colour: where things are and of what colour, and no more.
 
     Args:
         clip: The filmed clip or film, RGB 0..255.
-        size: Side of a square in pixels, >= 1; those at the edges stretch so that they fit.
+        block: Side of a square in pixels, >= 1; those at the edges stretch so that they fit.
         progress: Called with (frames done, frames in all).
 
     Returns:
         Blocks of colour with the clip's size, rate and sound.
 
     Raises:
-        RequestError: If the size is below 1.
+        RequestError: If the side is below 1.
     """
-    if not (size >= 1 and size % 1 == 0):
+    if not (block >= 1 and block % 1 == 0):
         raise RequestError(
-            f"The side of a block is {size} pixels; give a whole number from 1 up, such as 16."
+            f"The side of a block is {block} pixels; give a whole number from 1 up, such as 16."
         )
     whole = (clip.width, clip.height)
-    few = (max(1, round(clip.width / size)), max(1, round(clip.height / size)))
+    few = (max(1, round(clip.width / block)), max(1, round(clip.height / block)))
 
     def blocked(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
         means = cv2.resize(frame, few, interpolation=cv2.INTER_AREA)
@@ -124,6 +125,30 @@ def green(
             yield painted
 
     return redraw(clip, draw, progress=progress)
+
+
+def fit_mask(mask: Footage, source: Clip | Film, size: tuple[int, int]) -> Footage:
+    """Bring a mask to the size of a picture, as the clip it is for is brought there.
+
+    Args:
+        mask: Of the shape of the clip as filmed, or of the picture; of any size.
+        source: The clip as filmed.
+        size: Height and width of the picture.
+
+    Returns:
+        The mask at that size, covered as `media.resize` covers.
+
+    Raises:
+        RequestError: If the mask has another shape than both: where it lies could only be guessed.
+    """
+    height, width = size
+    shape = mask.width / mask.height
+    if all(abs(shape / one - 1) > 0.02 for one in (source.width / source.height, width / height)):
+        raise RequestError(
+            f"The mask is {mask.width}x{mask.height}, another shape than the clip, {source.width}x"
+            f"{source.height}; give one of the clip's shape, of any size."
+        )
+    return media.resize(mask, height, width)
 
 
 def _luma(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:

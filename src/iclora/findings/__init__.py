@@ -7,9 +7,20 @@
 """
 
 from iclora.findings.closer import Shown, look_closer
-from iclora.findings.judging import judge, resemblance
+from iclora.findings.judging import Expected, judge
+from iclora.findings.kinds import resemblance
 from iclora.findings.looks import Look, look
 from iclora.findings.masks import judge_mask
 from iclora.findings.pictures import agreement
 
-__all__ = ["Look", "Shown", "agreement", "judge", "judge_mask", "look", "look_closer", "resemblance"]
+__all__ = [
+    "Expected",
+    "Look",
+    "Shown",
+    "agreement",
+    "judge",
+    "judge_mask",
+    "look",
+    "look_closer",
+    "resemblance",
+]

@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from iclora.clip import Clip
-from iclora.findings.judging import FAMILIES, judge
+from iclora.controls.depths.conventions import NEAR_WHITE
+from iclora.findings.judging import Expected, judge
+from iclora.findings.kinds import FAMILIES, SMOOTH, resemblance
 from iclora.findings.looks import look
 from iclora.findings.masks import judge_mask
 from iclora.findings.pictures import LEAST_AGREEMENT, agreement
-from iclora.plan import Findings, Plan, PlannedReference
+from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,11 +28,15 @@ class Shown:
         clip: The control, or the film it will be taken from.
         mask: Its attention mask, `h w` or `f h w`, 0 to 1, on the clock of the result.
         is_film: Whether the control is still to be taken from the clip.
+        is_start: Whether the clip is but the beginning of what will be there.
+        film: What the control was taken from, where it was.
     """
 
     clip: Clip
     mask: Float[np.ndarray, ...] | Bool[np.ndarray, ...] | None = None
     is_film: bool = False
+    is_start: bool = False
+    film: Clip | None = None
 
 
 def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[int, Clip]] = ()) -> Plan:
@@ -46,20 +52,46 @@ def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[
     """
     findings = Findings(plan.findings)
     for shown, planned in zip(references, plan.references, strict=True):
-        kind = _kind(planned, plan)
+        expected = _expected(planned, plan, film=shown.is_film)
         clip = _used(shown.clip, plan)
-        findings += judge(look(clip), kind, planned.label, film=shown.is_film)
+        findings += judge(look(clip), expected, planned.label)
+        if planned.control == "normals" and shown.film is not None:
+            _say_no_depth(shown.film, planned.label, findings)
         if shown.mask is not None:
             findings += judge_mask(shown.mask, planned.grid, planned.label)
-        if FAMILIES.get(kind or "") in ("lines", "smooth") and planned.attention_strength > 0:
-            _say_pictures(clip, images, planned, plan, findings)
+        families = {FAMILIES.get(kind) for kind in expected.kinds}
+        if families & {"lines", "smooth"} and planned.attention_strength > 0:
+            reach = clip.num_frames / clip.fps if shown.is_start else math.inf
+            near = [
+                (one, asked)
+                for one, asked in zip(images, plan.images, strict=True)
+                if one[0] / plan.fps < reach
+            ]
+            _say_pictures(clip, near, planned, plan, findings)
     return dataclasses.replace(plan, findings=tuple(findings))
 
 
-def _kind(planned: PlannedReference, plan: Plan) -> str | None:
-    """The control a reference is: as asked for, else what all adapters that say so follow."""
-    said = {adapter.control for adapter in plan.adapters} - {None}
-    return planned.control if planned.control is not None or len(said) != 1 else said.pop()
+def _expected(planned: PlannedReference, plan: Plan, *, film: bool) -> Expected:
+    """What a reference shall be: the control asked for, else any that an adapter follows."""
+    followed = dict.fromkeys(kind for adapter in plan.adapters for kind in adapter.controls)
+    ways = [adapter.conventions for adapter in plan.adapters if "depth" in adapter.controls]
+    if "convention" in planned.dials:  # drawn so; where an adapter was trained otherwise, the plan says so
+        ways = [(planned.dials["convention"],)]
+    return Expected(
+        kinds=tuple(followed) if planned.control is None else (planned.control,),
+        conventions=tuple(dict.fromkeys(way for one in ways for way in one)) or (NEAR_WHITE,),
+        by_adapter=bool(followed) if planned.control is None else planned.control in followed,
+        film=film,
+    )
+
+
+def _say_no_depth(film: Clip, label: str, findings: Findings) -> None:
+    like = resemblance(look(film))
+    if like != SMOOTH:
+        findings.warning(
+            f"{label}: normals are drawn of depth, and this clip looks like {like}.",
+            advice="Draw its depth first (iclora control depth), and give that.",
+        )
 
 
 def _used(clip: Clip, plan: Plan) -> Clip:
@@ -72,12 +104,12 @@ def _used(clip: Clip, plan: Plan) -> Clip:
 
 def _say_pictures(
     clip: Clip,
-    images: Sequence[tuple[int, Clip]],
+    images: Sequence[tuple[tuple[int, Clip], ImageRequest]],
     planned: PlannedReference,
     plan: Plan,
     findings: Findings,
 ) -> None:
-    for (frame, image), asked in zip(images, plan.images, strict=True):
+    for (frame, image), asked in images:
         if not 0 <= frame < plan.num_frames:
             continue  # an error of its own
         place = min(round(frame / plan.fps * clip.fps), clip.num_frames - 1)

@@ -1,4 +1,11 @@
-"""A clip measured: all frames for emptiness and steadiness, a few of them for everything else."""
+"""A clip measured: all frames for emptiness and steadiness, a few of them for everything else.
+
+What depends on the picture's size is measured on a picture made smaller, so that limits hold at any size:
+
+    levels        of the clip's own pixels: averages of thin lines would be a faint grey
+    lines drawn   a pixel of the small picture is as bright as the brightest that it stands for
+    the rest      a pixel of the small picture is the average of those that it stands for
+"""
 
 from __future__ import annotations
 
@@ -6,20 +13,31 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Int16, UInt8
 
 from iclora.clip import Clip
-from iclora.controls import is_lines
+from iclora.findings.steadiness import unsteadiness
+from iclora.media.shaping import scale_picture
 
+LOOKED_PX = 256
+"""Shorter side at which a clip is measured; a smaller clip is measured as it is."""
 EMPTY_LEVELS = 16
 """A frame whose brightest and darkest values differ by less, in every channel, shows nothing: compression
 leaves 2 to 6 levels of noise on black."""
 NUM_LOOKED = 5
 """Frames that are looked at closely, evenly spread over those that show something."""
-_DARK, _BRIGHT = 64, 192
+_DARK, _MIDDLE, _BRIGHT = 64, 128, 192
 _COLOURFUL = 48
 _TAIL = 1e-4
-_FINE = np.ones((7, 7), np.uint8)
+_STEP = 32
+_BROAD = np.ones((7, 7), np.uint8)
+_MOST_BROAD = 0.02
+_UNIT = 0.15
+"""Length by which a colour read as a normal may miss 1."""
+
+Picture = UInt8[np.ndarray, "h w 3"]
+Small = UInt8[np.ndarray, "y x 3"]
+Grey = UInt8[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +50,24 @@ class Look:
         spread: Levels between the darkest and the brightest pixels, 0..255, but for one in ten thousand.
         dark: Share of dark pixels (brightest channel below 64).
         light: Share of light pixels (darkest channel above 191).
-        drawn: Share of bright pixels (brightest channel above 127).
+        drawn: Share of the small picture that something bright (brightest channel above 127) reaches into.
         coloured: Share of strongly coloured pixels among those that are not dark.
         lines: Share of frames that are thin white lines on black.
         inverted_lines: Share of frames that are thin black lines on white.
-        texture: Share of pixels whose Laplacian exceeds 2 levels: high in films, low in smooth pictures.
-        edges: Share of pixels beside which the grey level changes by more than 32.
+        detail: How far pixels lie from the median around them (5x5), the mean, in shares of the picture's
+            standard deviation; less in proportion where the shorter side is below 256.
+        grain: Share of pixels that differ from the median around them though no edge is near.
+        relief: Share of pixels around which (9x9) the grey level changes by more than 32.
         upside: Mean of the lower third less that of the upper, in shares of 255.
         red, blue: Share of pixels in which one of these channels is bright and the other is not.
-        unsteadiness: How far the mean level of a frame lies from that of its two neighbours, in shares of the
-            clip's mean: the median over the clip, so that a cut does not count.
+        yellow_above: How much higher pixels from orange to yellow green lie than those of the colours that
+            they become where red and blue are swapped, in shares of the height; what is missing lies at 0.
+        green: Share of pure green.
+        normals: Share of pixels whose colour is a normal: a direction, of length 1.
+        normal_red, normal_blue: How far to the right and towards the eye these point, the mean, -1..1.
+        unsteadiness: From frame to frame, of the mean level; see `steadiness`.
+        unsteady_level: The same of the mean level of what is drawn (brightest channel from 64 up).
+        unsteady_amount: The same of the share of the picture that is drawn.
     """
 
     num_frames: int
@@ -53,12 +79,20 @@ class Look:
     coloured: float = 0.0
     lines: float = 0.0
     inverted_lines: float = 0.0
-    texture: float = 0.0
-    edges: float = 0.0
+    detail: float = 0.0
+    grain: float = 0.0
+    relief: float = 0.0
     upside: float = 0.0
     red: float = 0.0
     blue: float = 0.0
+    yellow_above: float = 0.0
+    green: float = 0.0
+    normals: float = 0.0
+    normal_red: float = 0.0
+    normal_blue: float = 0.0
     unsteadiness: float = 0.0
+    unsteady_level: float = 0.0
+    unsteady_amount: float = 0.0
 
 
 def look(clip: Clip) -> Look:
@@ -82,12 +116,10 @@ def look(clip: Clip) -> Look:
         name: float((np.mean if "lines" in name else np.median)([one[name] for one in measured]))
         for name in measured[0]
     }
-    return Look(
-        num_frames=clip.num_frames, empty=empty, unsteadiness=_unsteadiness(clip.frames, shown), **values
-    )
+    return Look(num_frames=clip.num_frames, empty=empty, **unsteadiness(clip.frames, shown), **values)
 
 
-def _shows(frame: UInt8[np.ndarray, "h w 3"]) -> bool:
+def _shows(frame: Picture) -> bool:
     """Whether anything differs from the rest of the frame, in any channel."""
     for channel in cv2.split(frame):
         darkest, brightest, _, _ = cv2.minMaxLoc(channel)
@@ -96,55 +128,104 @@ def _shows(frame: UInt8[np.ndarray, "h w 3"]) -> bool:
     return False
 
 
-def _measure(frame: UInt8[np.ndarray, "h w 3"]) -> dict[str, float]:
-    red, green, blue = cv2.split(frame)
-    brightest = cv2.max(cv2.max(red, green), blue)
-    darkest = cv2.min(cv2.min(red, green), blue)
-    below = np.bincount(brightest.ravel(), minlength=256).cumsum() / brightest.size
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    curved = np.abs(cv2.Laplacian(grey, cv2.CV_16S, ksize=1)) > 2
-    steep = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 32
-    not_dark = max(1, int((brightest >= _DARK).sum()))
-    colourful = (brightest - darkest > _COLOURFUL) & (brightest >= _DARK)
+def _measure(frame: Picture) -> dict[str, float]:
+    small = _small(frame)
+    brightest, darkest = small.max(axis=2), small.min(axis=2)
+    not_dark = brightest >= _DARK
+    colourful = not_dark & (brightest - darkest > _COLOURFUL)
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     third = max(1, len(grey) // 3)
-    dark, light = float((brightest < _DARK).mean()), float((darkest >= _BRIGHT).mean())
     return {
-        "spread": float(np.searchsorted(below, 1 - _TAIL) - np.searchsorted(below, _TAIL, side="right")),
-        "dark": dark,
-        "light": light,
-        "drawn": float((brightest > 127).mean()),
-        "coloured": float(colourful.sum() / not_dark),
-        "lines": float(_fine_lines(frame, dark)),
-        "inverted_lines": float(_fine_lines(255 - frame, light)),
-        "texture": float(curved.mean()),
-        "edges": float(steep.mean()),
+        "spread": _spread(frame.max(axis=2)),
+        "dark": float((~not_dark).mean()),
+        "light": float((darkest >= _BRIGHT).mean()),
+        "drawn": _reached(frame.max(axis=2)),
+        "coloured": float(colourful.sum() / max(1, int(not_dark.sum()))),
+        "lines": float(_fine_lines(frame, small)),
+        "inverted_lines": float(_fine_lines(255 - frame, 255 - small)),
         "upside": float(grey[-third:].mean() - grey[:third].mean()) / 255,
-        "red": float(((red > 127) & (blue < 128)).mean()),
-        "blue": float(((blue > 127) & (red < 128)).mean()),
+        **_fineness(grey),
+        **_colours(small),
+        **_normals(small),
     }
 
 
-def _fine_lines(frame: UInt8[np.ndarray, "h w 3"], dark: float) -> bool:
-    """Whether a frame is lines, and thinner ones than small things in a depth picture are."""
-    if dark < 0.5:
+def _small(frame: Picture) -> Small:
+    scale = LOOKED_PX / min(frame.shape[:2])
+    height, width = (round(side * scale) for side in frame.shape[:2])
+    return frame if scale >= 1 else scale_picture(frame, height, width)
+
+
+def _reached(brightest: Grey) -> float:
+    """Share of the small picture's pixels that something bright reaches into."""
+    side = max(1, round(min(brightest.shape) / LOOKED_PX))
+    bright = cv2.dilate((brightest >= _MIDDLE).astype(np.uint8), np.ones((side, side), np.uint8))
+    return float(bright[side // 2 :: side, side // 2 :: side].mean())
+
+
+def _spread(brightest: Grey) -> float:
+    below = np.bincount(brightest.ravel(), minlength=256).cumsum() / brightest.size
+    return float(np.searchsorted(below, 1 - _TAIL) - np.searchsorted(below, _TAIL, side="right"))
+
+
+def _fine_lines(frame: Picture, small: Small) -> bool:
+    """Whether a frame is white lines on black, thinner ones than small things in a depth picture are.
+
+    Lines of any size of picture are black and white themselves; that they are thin, the small picture shows,
+    in which broad things stay bright. Lines that were enlarged have grey sides, as much as there is white.
+    """
+    darkest, brightest = int(frame.min()), int(frame.max())
+    if brightest - darkest < _MIDDLE:  # faint lines are lines; that they are faint is said of its own
+        frame, small = (_stretched(one, darkest, brightest) for one in (frame, small))
+    levels = frame.max(axis=2)
+    bright = levels >= _MIDDLE
+    share = float(bright.mean())
+    if not share or (levels < _DARK).mean() < 0.5:
         return False
-    brightest = max(1, int(frame.max()))
-    if brightest < 128:  # faint lines are lines; that they are faint is said of its own
-        frame = np.asarray(cv2.convertScaleAbs(frame, alpha=255 / brightest), np.uint8)
-    if not is_lines(Clip(frames=frame[None], fps=1.0)):
-        return False
-    bright = (cv2.transform(frame, np.full((1, 3), 1 / 3)) > 127).astype(np.uint8)
-    return bool(cv2.erode(bright, _FINE).sum() <= 0.02 * bright.sum())
+    grey = float(((levels >= _DARK) & (levels < _BRIGHT)).mean())
+    colourless = float((levels - frame.min(axis=2) <= _COLOURFUL)[bright].mean())
+    broad = float(cv2.erode((small.max(axis=2) >= _BRIGHT).astype(np.uint8), _BROAD).mean())
+    return grey <= max(0.1, share) and colourless >= 0.9 and broad <= _MOST_BROAD * share
 
 
-def _unsteadiness(frames: UInt8[np.ndarray, "f h w 3"], shown: np.ndarray) -> float:
-    if len(frames) < 3:
-        return 0.0
-    means: Float[np.ndarray, " f"] = np.array([_mean(frame) for frame in frames])
-    away = np.abs(means[1:-1] - (means[:-2] + means[2:]) / 2)
-    filled = shown[1:-1] & shown[:-2] & shown[2:]  # what is empty is said of its own
-    return float(np.median(away[filled]) / max(1.0, float(means.mean()))) if filled.any() else 0.0
+def _stretched(picture: Picture, darkest: int, brightest: int) -> Picture:
+    gain = 255 / max(1, brightest - darkest)
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=gain, beta=-gain * darkest), np.uint8)
 
 
-def _mean(frame: UInt8[np.ndarray, "h w 3"]) -> float:
-    return float(np.mean(cv2.mean(frame)[:3]))
+def _fineness(grey: Grey) -> dict[str, float]:
+    away = cv2.absdiff(grey, cv2.medianBlur(grey, 5))
+    scale = min(1.0, min(grey.shape) / LOOKED_PX)  # in a smaller picture the same window sees more
+    calm = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) <= _STEP
+    steep = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((9, 9), np.uint8)) > _STEP
+    return {
+        "detail": scale * float(away.mean() / max(1.0, float(grey.std()))),
+        "grain": float((away[calm] > 0).mean()) if calm.any() else 1.0,
+        "relief": float(steep.mean()),
+    }
+
+
+def _colours(small: Small) -> dict[str, float]:
+    red, green, blue = (small[..., channel].astype(np.int16) for channel in range(3))
+    pure = (green >= _BRIGHT) & (red < _DARK) & (blue < _DARK)
+    return {
+        "red": float(((red >= _MIDDLE) & (blue < _MIDDLE)).mean()),
+        "blue": float(((blue >= _MIDDLE) & (red < _MIDDLE)).mean()),
+        "yellow_above": _height(np.minimum(red, green) - blue) - _height(np.minimum(blue, green) - red),
+        "green": float(pure.mean()),
+    }
+
+
+def _height(strength: Int16[np.ndarray, "h w"]) -> float:
+    """How high a colour lies: 0 is the bottom, 1 the top, the mean; 0 where there is none."""
+    rows = np.linspace(1, 0, len(strength))
+    counts = (strength > _COLOURFUL).sum(axis=1)
+    return float((rows * counts).sum() / counts.sum()) if counts.any() else 0.0
+
+
+def _normals(small: Small) -> dict[str, float]:
+    """Read colours as normals: red right, green up, blue towards the eye."""
+    towards = small.astype(np.float32) / 127.5 - 1
+    unit = np.abs(np.linalg.norm(towards, axis=2) - 1) <= _UNIT
+    red, _, blue = towards[unit].mean(axis=0) if unit.any() else (0.0, 0.0, 0.0)
+    return {"normals": float(unit.mean()), "normal_red": float(red), "normal_blue": float(blue)}

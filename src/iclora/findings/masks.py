@@ -34,7 +34,7 @@ def judge_mask(
     try:
         tokens = mask_to_tokens(torch.as_tensor(values), grid)
     except RequestError as error:
-        findings.error(f"{label}: {error}")
+        findings.error(f"{label}: {error}", advice="A still serves all frames.")
         return findings
     strongest = float(tokens.max())
     if not values.any():
@@ -47,7 +47,7 @@ def judge_mask(
         findings.warning(
             f"{label}: its attention mask falls to {strongest:.2f} on the model's grid of {size}: too thin, "
             "or in too few frames.",
-            advice="Grow it (masks.foreground with grow=..), or keep it for 8 frames or more.",
+            advice="Paint it broader (in Python: masks.foreground(grow=..)), or for 8 frames or more.",
         )
     elif bool((tokens == 1).all()):
         findings.warning(

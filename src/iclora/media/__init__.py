@@ -13,13 +13,16 @@
 """
 
 from iclora.media.reading import film, read
+from iclora.media.room import MAX_SIDE_PX
 from iclora.media.shaping import resize
 from iclora.media.sheets import contact_sheet, side_by_side
-from iclora.media.timing import resample
+from iclora.media.timing import MAX_RATE, resample
 from iclora.media.value_reader import Values, film_values, read_values
 from iclora.media.writing import check_output, save, save_image
 
 __all__ = [
+    "MAX_RATE",
+    "MAX_SIDE_PX",
     "Values",
     "check_output",
     "contact_sheet",

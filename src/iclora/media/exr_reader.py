@@ -1,6 +1,7 @@
 """OpenEXR pictures as renderers write depth: one part, scan lines, any named channel.
 
-The OpenCV wheel is built without EXR, and FFmpeg reads colours only, not a channel `Z`; so it is read here:
+The OpenCV wheel is built without EXR, and FFmpeg reads colours only, not a channel `Z`; so it is read here,
+and what is not (PIZ and other compressions, tiles, several parts) by `exr_library`:
 
     magic, version | attributes: name 0 type 0 size value | 0 | offsets of the blocks | blocks of lines
 
@@ -17,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from iclora.errors import MediaError
+from iclora.media.exr_library import Window, read_by_library
 
 _MAGIC = 20000630
 _OTHER_LAYOUTS = 0x200 | 0x800 | 0x1000
@@ -26,17 +28,24 @@ _LINES = {0: 1, 1: 1, 2: 1, 3: 16}
 _COMPRESSIONS = ("none", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "DWAA", "DWAB")
 _TYPES: dict[int, np.dtype] = {0: np.dtype("<u4"), 1: np.dtype("<f2"), 2: np.dtype("<f4")}
 _MAX_PIXELS = 2**28
-_ADVICE = "save it as one part of scan lines, compressed with ZIP, ZIPS, RLE or not at all"
+_ADVICE = (
+    "to read that install OpenEXR (pip install 'iclora[exr]'), or save it as one part of scan lines, "
+    "compressed with ZIP, ZIPS, RLE or not at all"
+)
+
+
+class _OtherKind(Exception):
+    """A layout or compression that is not read here; the text says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
     channels: tuple[tuple[str, np.dtype], ...]
     compression: int
-    window: tuple[int, int, int, int]
-    """Left, top, right, bottom of what is stored, inclusive."""
-    shown: tuple[int, int, int, int]
-    """Likewise of the whole picture."""
+    window: Window
+    """What is stored."""
+    shown: Window
+    """The whole picture."""
     end: int
 
 
@@ -52,17 +61,30 @@ def read_exr(content: bytes, name: str) -> Float32[np.ndarray, "h w"]:
         `V` or `R`, else the only one. What lies outside the stored window is infinite.
 
     Raises:
-        MediaError: If it is damaged, of a layout or compression that is not read, or no channel holds depth.
+        MediaError: If it is damaged, or no channel holds depth.
+        MissingDependencyError: If it is of a layout or compression that only OpenEXR reads, which is missing.
     """
     try:
         header = _header(content, name)
         chosen = _depth_channel([channel for channel, _ in header.channels], name)
-        stored = _stored(content, header, chosen, name)
+        stored, window, shown = _stored(content, header, chosen), header.window, header.shown
+    except _OtherKind as kind:
+        stored, window, shown = read_by_library(
+            content,
+            name,
+            choose=lambda names: _depth_channel(list(names), name),
+            otherwise=f"{name} {kind}; {_ADVICE}.",
+        )
     except (struct.error, zlib.error, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
         raise MediaError(f"{name} is a damaged EXR picture ({error}); render it again.") from error
-    left, top, right, bottom = header.shown
+    return _placed(stored, window, shown)
+
+
+def _placed(stored: Float32[np.ndarray, "y x"], window: Window, shown: Window) -> Float32[np.ndarray, "h w"]:
+    """Put what is stored into the whole picture, infinite elsewhere."""
+    left, top, right, bottom = shown
     whole = np.full((bottom - top + 1, right - left + 1), np.inf, np.float32)
-    x, y = header.window[0] - left, header.window[1] - top
+    x, y = window[0] - left, window[1] - top
     height, width = stored.shape
     inside = np.s_[max(0, -y) : max(0, whole.shape[0] - y), max(0, -x) : max(0, whole.shape[1] - x)]
     part = stored[inside]
@@ -76,7 +98,7 @@ def _header(content: bytes, name: str) -> _Header:
     if magic != _MAGIC:
         raise ValueError("it does not begin as one")
     if version & _OTHER_LAYOUTS:
-        raise MediaError(f"{name} has tiles, several parts or deep pixels, which are not read; {_ADVICE}.")
+        raise _OtherKind("has tiles, several parts or deep pixels")
     place, found = 8, {}
     while content[place] != 0:
         word, place = _word(content, place)
@@ -87,7 +109,7 @@ def _header(content: bytes, name: str) -> _Header:
     compression = found["compression"][0]
     if compression not in _LINES:
         known = _COMPRESSIONS[compression] if compression < len(_COMPRESSIONS) else str(compression)
-        raise MediaError(f"{name} is compressed with {known}, which is not read; {_ADVICE}.")
+        raise _OtherKind(f"is compressed with {known}")
     window, shown = (struct.unpack("<4i", found[key]) for key in ("dataWindow", "displayWindow"))
     for left, top, right, bottom in (window, shown):
         if not (right >= left and bottom >= top and (right - left + 1) * (bottom - top + 1) <= _MAX_PIXELS):
@@ -108,7 +130,9 @@ def _channels(value: bytes, name: str) -> tuple[tuple[str, np.dtype], ...]:
         channel, place = _word(value, place)
         kind, _, across, down = struct.unpack_from("<IIII", value, place)
         if (across, down) != (1, 1):
-            raise MediaError(f"The channel {channel} of {name} is stored at a lower resolution; {_ADVICE}.")
+            raise MediaError(
+                f"The channel {channel} of {name} is stored at a lower resolution; store all of them whole."
+            )
         channels.append((channel, _TYPES[kind]))
         place += 16
     return tuple(channels)
@@ -128,7 +152,7 @@ def _depth_channel(names: list[str], name: str) -> str:
     raise MediaError(f"{name} has no channel for depth, only {', '.join(names)}; write it as Z.")
 
 
-def _stored(content: bytes, header: _Header, chosen: str, name: str) -> Float32[np.ndarray, "h w"]:
+def _stored(content: bytes, header: _Header, chosen: str) -> Float32[np.ndarray, "h w"]:
     """The chosen channel within the stored window."""
     left, top, right, bottom = header.window
     height, width = bottom - top + 1, right - left + 1

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from iclora.clip import Footage, redraw
+from iclora.clip import Clip, Footage, redraw
 from iclora.errors import RequestError
+from iclora.media.room import MAX_SIDE_PX, check_room
 
 Fit = Literal["cover", "contain", "stretch"]
 
@@ -19,8 +20,8 @@ def resize(clip: Footage, height: int, width: int, *, fit: Fit = "cover") -> Foo
 
     Args:
         clip: The source, a clip or a film.
-        height: Height of the result in pixels, at least 1.
-        width: Width of the result in pixels, at least 1.
+        height: Height of the result in pixels, 1 to 16384.
+        width: Width of the result in pixels, 1 to 16384.
         fit: `cover` crops the middle of the frame to the new aspect ratio, `contain` keeps the whole
             frame on black, `stretch` changes the aspect ratio.
 
@@ -29,14 +30,18 @@ def resize(clip: Footage, height: int, width: int, *, fit: Fit = "cover") -> Foo
         interpolated (Lanczos).
 
     Raises:
-        RequestError: A size is below 1 or the fit is unknown.
+        RequestError: A size is out of its range, the fit is unknown, or a clip would not fit into memory.
     """
-    if height < 1 or width < 1:
-        raise RequestError(f"Cannot resize to {width}x{height} pixels; both must be at least 1.")
+    if not (1 <= height <= MAX_SIDE_PX and 1 <= width <= MAX_SIDE_PX):
+        raise RequestError(
+            f"Cannot resize to {width}x{height} pixels; both sides must be from 1 to {MAX_SIDE_PX}."
+        )
     if fit not in ("cover", "contain", "stretch"):
         raise RequestError(f"Unknown fit {fit!r}; choose cover, contain or stretch.")
     if (clip.height, clip.width) == (height, width):
         return clip
+
+    check_room(clip.num_frames if isinstance(clip, Clip) else 1, height, width)
 
     def fitted(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "y x 3"]:
         if fit == "contain":

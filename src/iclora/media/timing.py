@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -10,8 +9,12 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Int
 
-from iclora.clip import Audio, Film, Footage, Frames
+from iclora.clip import Audio, Clip, Film, Footage, Frames
 from iclora.errors import RequestError
+from iclora.media.room import check_room
+
+MAX_RATE = 10_000
+"""Most frames per second asked for; more are a mistake."""
 
 
 def resample(clip: Footage, *, fps: float, num_frames: int) -> Footage:
@@ -30,11 +33,14 @@ def resample(clip: Footage, *, fps: float, num_frames: int) -> Footage:
         A clip of `num_frames` frames at `fps`.
 
     Raises:
-        RequestError: The rate is not a positive number or the frame count is below 1.
+        RequestError: The rate is not a positive number, the frame count is below 1, or the clip does not fit
+            into memory.
     """
     check_rate(fps)
     if num_frames < 1:
         raise RequestError(f"Cannot make a clip of {num_frames} frames; ask for 1 or more.")
+    # A film is not held, but for what says which of its frames come when: three numbers for each.
+    check_room(num_frames, *((clip.height, clip.width) if isinstance(clip, Clip) else (8, 1)))
     indices = nearest_frames(clip.num_frames, clip.fps, fps=fps, num_frames=num_frames)
     if isinstance(clip, Film):
         frames = Frames(partial(pick, clip.frames, indices))
@@ -90,10 +96,12 @@ def check_rate(fps: float) -> None:
         fps: Frames per second.
 
     Raises:
-        RequestError: The rate is not a positive, finite number.
+        RequestError: The rate is not a positive number, or beyond any camera's.
     """
-    if not (math.isfinite(fps) and fps > 0):
-        raise RequestError(f"The frame rate is {fps}; give frames per second above 0, such as 24.")
+    if not 0 < fps <= MAX_RATE:
+        raise RequestError(
+            f"The frame rate is {fps}; give frames per second above 0 and at most {MAX_RATE}, such as 24."
+        )
 
 
 def is_even(times: Float[np.ndarray, " f"], fps: float) -> bool:

@@ -13,15 +13,17 @@ from iclora.pipeline.coding import (
     pixels_of,
     tokenise,
 )
-from iclora.pipeline.fitting import extract_control, fit_reference, shrink_reference
+from iclora.pipeline.fitting import Drawable, draw_reference, extract_control, fit_reference, shrink_reference
 from iclora.pipeline.run import Image, Pipeline, Progress, Result, load, load_planned
 
 __all__ = [
+    "Drawable",
     "Image",
     "Pipeline",
     "Progress",
     "Result",
     "decode_frames",
+    "draw_reference",
     "encode_frames",
     "encode_prompt",
     "encode_tokens",

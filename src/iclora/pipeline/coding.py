@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from iclora import checkpoints, sampling
+from iclora.errors import RequestError
 
 
 def encode_prompt(components: checkpoints.Components, *prompts: str) -> sampling.Prompt:
@@ -101,7 +102,15 @@ def decode_frames(vae: Any, latent: Float[Tensor, "1 c f h w"]) -> UInt8[np.ndar
 
     Returns:
         RGB 0..255, `f h w 3`, uint8.
+
+    Raises:
+        RequestError: The latents are not finite.
     """
+    if not bool(latent.isfinite().all()):
+        raise RequestError(
+            "The model made values that are not finite, which would be a black picture. "
+            "Lower the weights of the adapters, or leave one out to find which it is."
+        )
     levels = ((pixels_of(vae, latent) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return np.asarray(rearrange(levels.cpu(), "1 c f h w -> f h w c"))
 

@@ -2,30 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iclora import controls, media
 from iclora.clip import Clip
+from iclora.controls.depths import Depths
+from iclora.controls.point_tracks import Tracks, fit_tracks, retime_tracks
+from iclora.controls.poses import Poses, fit, retime
 from iclora.plan import Plan, PlannedReference
+from iclora.reference import Reference
+
+Drawable = Clip | Tracks | Poses | Depths
+"""What controls are drawn from: a film, or points and depth that are there already."""
 
 
-def extract_control(kind: str, clip: Clip, plan: Plan, **dials: Any) -> Clip:
+def extract_control(
+    kind: str,
+    source: Drawable,
+    plan: Plan,
+    *,
+    cache: controls.Cache | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    **dials: Any,
+) -> Clip:
     """Extract a control at the size and rate of the result, so that lines are as thick whatever was filmed.
 
     Args:
         kind: A name in `controls.CONTROLS`.
-        clip: The filmed clip.
+        source: The filmed clip, or points or depth to draw. Depth is drawn at its own size.
         plan: The plan.
-        **dials: Passed on to the control, such as those of the planned reference.
+        cache: Where what takes long to find is kept, and taken from if it was found before.
+        progress: Called with (frames done, frames in all).
+        **dials: Of the control, such as those of the planned reference; a mask may be a path.
 
     Returns:
         The control clip.
+
+    Raises:
+        IcloraError: If the control cannot be drawn from it.
     """
-    clip = media.resample(clip, fps=plan.fps, num_frames=plan.num_frames)
-    return controls.CONTROLS[kind](media.resize(clip, plan.height, plan.width), **dials)
+    dials = controls.drawing(kind, dials)
+    laid: Drawable = source
+    if isinstance(source, Tracks):
+        laid = fit_tracks(retime_tracks(source, plan.fps), plan.height, plan.width)
+    elif isinstance(source, Poses):
+        laid = fit(retime(source, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
+    elif isinstance(source, Clip):
+        laid = media.resample(source, fps=plan.fps, num_frames=plan.num_frames)
+        laid = media.resize(laid, plan.height, plan.width)
+        if dials.get("mask") is not None:
+            dials["mask"] = _mask(dials["mask"], source, plan)
+    kept = {"cache": cache} if kind in controls.CACHED else {}
+    drawn: Clip = controls.CONTROLS[kind](laid, progress=progress, **kept, **dials)
+    return drawn
+
+
+def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) -> Reference:
+    """Extract the control of a reference, where it is still to be taken from its clip.
+
+    Args:
+        reference: As asked for.
+        planned: What the plan says of it.
+        plan: The plan.
+
+    Returns:
+        The reference with its control drawn.
+
+    Raises:
+        IcloraError: If the control cannot be drawn from it.
+    """
+    if reference.control is None:
+        return reference
+    clip = extract_control(reference.control, reference.clip, plan, **{**planned.dials, **reference.dials})
+    return replace(reference, clip=clip, control=None, dials={})
+
+
+def _mask(mask: Clip | str | Path, source: Clip, plan: Plan) -> Clip:
+    """A mask of a film, read where it is a path, and laid over the result as the film is."""
+    if not isinstance(mask, Clip):
+        mask = media.read(mask, fps=plan.fps, max_frames=plan.num_frames)
+    mask = controls.fit_mask(mask, source, (plan.height, plan.width))
+    return mask if mask.num_frames == 1 else media.resample(mask, fps=plan.fps, num_frames=plan.num_frames)
 
 
 def fit_reference(clip: Clip, planned: PlannedReference, plan: Plan) -> Clip:

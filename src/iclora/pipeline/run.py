@@ -18,7 +18,7 @@ from iclora.controls.devices import check_device
 from iclora.errors import RequestError
 from iclora.findings import Shown, look_closer
 from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
-from iclora.pipeline.fitting import fit_reference, shrink_reference
+from iclora.pipeline.fitting import draw_reference, fit_reference, shrink_reference
 from iclora.pipeline.placing import at_work, decoded_in_tiles
 from iclora.pipeline.sound import audio_target, decode_sound
 from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan
@@ -35,6 +35,8 @@ from iclora.transformer import CachePolicy
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done (such as `sampling`), how much of it is done, and of how much."""
+_IN_JSON = (bool, int, float, str, tuple)
+"""Values of dials that a plan holds; the others, such as a mask that is a clip, go by its side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,8 +220,18 @@ class Pipeline:
             device=str(self.components.transformer.device),
             loaded=True,
         )
-        shown = [Shown(clip=one.clip, mask=one.attention_mask) for one in references]
-        plan = look_closer(make_plan(request), shown)
+        plan = make_plan(request)
+        plan.check()
+        films = [one.clip if one.control is not None else None for one in references]
+        references = [
+            draw_reference(one, planned, plan)
+            for one, planned in zip(references, plan.references, strict=True)
+        ]
+        shown = [
+            Shown(clip=one.clip, mask=one.attention_mask, film=film)
+            for one, film in zip(references, films, strict=True)
+        ]
+        plan = look_closer(plan, shown)
         return self.run(plan, references=references, progress=progress)
 
     @torch.inference_mode()
@@ -243,7 +255,7 @@ class Pipeline:
             The clip, the plan, and the references as they were used.
 
         Raises:
-            RequestError: If the plan holds an error, or references or images do not match it.
+            RequestError: If the plan holds an error or does not match what is given, or the result is not finite.
         """
         plan.check()
         _check_count("references", len(references), len(plan.references))
@@ -367,6 +379,8 @@ def _reference_tokens(
 def _request_of(reference: Reference, label: str) -> ReferenceRequest:
     return ReferenceRequest(
         source=Source.of(reference.clip, label),
+        control=reference.control,
+        dials={name: value for name, value in reference.dials.items() if isinstance(value, _IN_JSON)},
         strength=reference.strength,
         attention_strength=reference.attention_strength,
         masked=reference.attention_mask is not None,

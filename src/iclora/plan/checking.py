@@ -4,12 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from iclora.adapters import Outline
+from iclora.checkpoints import Recipe
 from iclora.plan.values import Findings, PlannedAdapter, PlannedReference
 
 LOW_ATTENTION = 0.2
 """Attention strength from which down hardly anything is left. Measured with the embedded model on edges of
 the filmed clip `carphone` (two seeds, 256x256, 17 frames): the share of the gain in edge F1, from 0.14 at 0
 to 0.50 at 1, is 0.02 at 0.1, 0.11 at 0.2, 0.27 at 0.3, 0.53 at 0.5."""
+
+
+def check_origin(outline: Outline, recipe: Recipe, findings: Findings) -> None:
+    """Say what is known of an adapter by its name alone, and when it was made for another kind of model.
+
+    Args:
+        outline: The adapter's header; it fits the model by its layers, and by the base it says.
+        recipe: What the model was made for.
+        findings: What is said is added here.
+    """
+    if outline.controls_source == "file name":
+        followed = " or ".join("the film as it is" if one == "film" else one for one in outline.controls)
+        findings.note(
+            f"{outline.source} does not say what it follows; known by its file name: {followed}.",
+            advice="If that is another file of that name, give it a name of its own.",
+        )
+    if outline.base is None and outline.named_base not in (None, recipe.base):
+        findings.warning(
+            f"{outline.source} is for the base '{outline.named_base}' (known by its file name), but this "
+            f"model is '{recipe.base}': it may do little, or harm.",
+            advice="Load the base it was trained on with --model, or the adapter released for this one.",
+            about="adapter",
+        )
+    if None not in (outline.distilled, recipe.distilled) and outline.distilled != recipe.distilled:
+        wanted, here = ("distilled", "dev") if outline.distilled else ("dev", "distilled")
+        known = "" if "iclora.recipe" in outline.metadata else " (known by its file name)"
+        findings.warning(
+            f"{outline.source} is made for {wanted} models{known}, but this is a {here} one, with "
+            f"{len(recipe.sigmas) - 1} steps and guidance {recipe.guidance_scale:g}.",
+            advice=f"Load the {wanted} model of its base with --model.",
+            about="adapter",
+        )
 
 
 def check_dials(

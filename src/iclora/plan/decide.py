@@ -11,7 +11,8 @@ from typing import Any
 
 from iclora import geometry
 from iclora.geometry import LatentGrid
-from iclora.plan.checking import check_dials
+from iclora.media import MAX_RATE, MAX_SIDE_PX
+from iclora.plan.checking import check_dials, check_origin
 from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
 from iclora.plan.keeping import keep_references, looks_one_way
 from iclora.plan.laying import Canvas, lay_reference
@@ -31,6 +32,10 @@ MAX_SIZE_SHARE = 64
 """Most target tokens accepted, as a multiple of those at the model's own size: beyond it memory runs out."""
 COMFORT_SHARE = 4
 """From this multiple of the tokens at the model's own size on, the plan warns."""
+MAX_FRAMES = 100_000
+"""More frames than that are a mistake."""
+MIN_RATE = 0.01
+"""A frame in a hundred seconds; slower ones are a mistake."""
 RATE_RANGE = (0.75, 1.25)
 """A control's frame rate is followed within these multiples of the model's own."""
 
@@ -117,7 +122,7 @@ def _wanted_adapters(
     if request.references and not own:
         findings.warning(
             "There are references but no adapter: a base model does not follow them.",
-            advice="Name one with --adapter.",
+            advice=f"Name one with --adapter: {', '.join([*facts.adapters, 'a .safetensors file'])}.",
             about="adapter",
         )
     return tuple((kind, 1.0) for kind in own)
@@ -127,21 +132,26 @@ def _planned_adapter(
     facts: ModelFacts, adapter: AdapterFacts, weight: float, findings: Findings
 ) -> PlannedAdapter:
     if adapter.misfit:
-        findings.error(adapter.misfit, about="adapter")
+        advice = "Load the base it was trained on with --model, or name another adapter."
+        findings.error(adapter.misfit, advice, about="adapter")
+    else:
+        check_origin(adapter.outline, facts.recipe, findings)
     if not math.isfinite(weight):
         findings.error(f"The adapter weight {weight} is not a number.", advice="1 is usual.")
     if adapter.outline.downscale_source != "metadata":
         findings.warning(
             f"{adapter.outline.source} does not say how much smaller its references are; "
             f"{adapter.outline.downscale} is taken, from the {adapter.outline.downscale_source}.",
-            advice="Where that is wrong, say downscale=.. with the reference.",
+            advice="Where that is wrong, say it: --reference FILE,downscale=2.",
             about="adapter",
         )
     return PlannedAdapter(
         name=adapter.path.stem,
         path=str(adapter.path),
         weight=weight,
-        control=adapter.outline.control,
+        controls=adapter.outline.controls,
+        controls_source=adapter.outline.controls_source,
+        conventions=adapter.outline.conventions,
         base=adapter.outline.base,
         rank=adapter.outline.rank,
         downscale=adapter.outline.downscale,
@@ -166,12 +176,14 @@ def _scales(
         if asked is not None:
             chosen.append(max(1, asked))
             if asked < 1:
-                findings.error(f"{label}: the {name} is {asked}; a whole number from 1 up is accepted.")
+                text = f"{label}: the {name} is {asked}; a whole number from 1 up is accepted."
+                findings.error(text, advice="Leave it out to take the adapter's.")
             elif said and said != {asked}:
-                findings.warning(f"{label}: {name} {asked} as asked, but the adapter learned {_any(said)}.")
+                text = f"{label}: {name} {asked} as asked, but the adapter learned {_any(said)}."
+                findings.warning(text, advice="Leave it out to take that.")
         elif len(said) > 1:
             text = f"The adapters want different values of the {name}: {_any(said)}."
-            advice = "Say which one holds for each reference (downscale=..)."
+            advice = "Use one of them at a time, or say which holds (--reference FILE,downscale=2)."
             findings.error(text, advice=advice, about="adapter")
             chosen.append(1)
         else:
@@ -200,14 +212,21 @@ def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings
     smallest = _smallest_side(facts, multiple)
     if request.size is not None:
         wanted = request.size
-        if min(wanted) < smallest:
-            text = f"A size of {wanted[1]}x{wanted[0]} is too small: both sides must be {smallest} or more."
+        if min(wanted) < smallest or max(wanted) > MAX_SIDE_PX:
+            which = "small" if min(wanted) < smallest else "large"
+            text = (
+                f"A size of {wanted[1]}x{wanted[0]} is too {which}: both sides must be {smallest} or more, "
+                f"and {MAX_SIDE_PX} at most."
+            )
             findings.error(text, advice=f"Ask for {facts.recipe.width}x{facts.recipe.height}.")
             wanted = (facts.recipe.height, facts.recipe.width)
         size = geometry.snap_size(*wanted, multiple)
         if size != wanted:
             text = f"Size {wanted[1]}x{wanted[0]} becomes {size[1]}x{size[0]}"
-            findings.warning(f"{text}: both sides must be multiples of {multiple}.")
+            findings.warning(
+                f"{text}: both sides must be multiples of {multiple}.",
+                advice="Ask for multiples of that to choose the size yourself.",
+            )
         return size
     if not request.references:
         return geometry.snap_size(facts.recipe.height, facts.recipe.width, multiple)
@@ -216,7 +235,7 @@ def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings
     height, width = (max(smallest, round(side * scale)) for side in (source.height, source.width))
     size = geometry.snap_size(height, width, multiple)
     shape = f"{source.label} ({source.width}x{source.height})"
-    findings.note(f"Size {size[1]}x{size[0]}, from the aspect ratio of {shape}.")
+    findings.note(f"Size {size[1]}x{size[0]}, from the aspect ratio of {shape}.", "--size asks for another.")
     return size
 
 
@@ -229,13 +248,14 @@ def _rate(request: Request, facts: ModelFacts, findings: Findings) -> float:
     """Frames per second: asked for, else the first reference's where the model knows such rates."""
     slowest, fastest = (share * facts.recipe.fps for share in RATE_RANGE)
     if request.fps is not None:
-        if not (math.isfinite(request.fps) and request.fps > 0):
+        if not MIN_RATE <= request.fps <= MAX_RATE:
             text = f"A frame rate of {request.fps:g} is no rate."
             findings.error(text, advice=f"Ask for {facts.recipe.fps:g}.")
             return facts.recipe.fps
         if not slowest <= request.fps <= fastest:
             text = f"{request.fps:g} frames per second is far from the model's {facts.recipe.fps:g}"
-            findings.warning(f"{text}: motion may suffer.")
+            advice = f"Ask for {slowest:g} to {fastest:g}, and change the rate of the result afterwards."
+            findings.warning(f"{text}: motion may suffer.", advice)
         return request.fps
     if not request.references or request.references[0].source.num_frames == 1:
         return facts.recipe.fps
@@ -243,7 +263,7 @@ def _rate(request: Request, facts: ModelFacts, findings: Findings) -> float:
     fps = follow_rate(facts, source.fps)
     if fps != source.fps:
         text = f"{fps:g} frames per second, the model's own, as {source.label} has {source.fps:.4g}."
-        findings.note(text)
+        findings.note(text, "--fps asks for another.")
     return fps
 
 
@@ -251,14 +271,15 @@ def _length(request: Request, facts: ModelFacts, fps: float, factor: int, findin
     """Frames: asked for, else as long as the first reference, at most what the model was made for."""
     whole = max(1, (facts.recipe.num_frames - 1) // factor) * factor + 1
     if request.num_frames is not None:
-        if request.num_frames < 1:
-            text = f"{request.num_frames} frames are no clip."
+        if not 1 <= request.num_frames <= MAX_FRAMES:
+            few = request.num_frames < 1
+            text = f"{request.num_frames} frames are {'no clip' if few else f'more than {MAX_FRAMES}'}."
             findings.error(text, advice=f"Ask for {facts.recipe.num_frames}.")
             return whole
-        num_frames = max(0, round((request.num_frames - 1) / factor)) * factor + 1
+        num_frames = geometry.snap_frames(request.num_frames, facts.factors)
         if num_frames != request.num_frames:
             text = f"{request.num_frames} frames become {num_frames}: the model makes {factor}k+1 frames."
-            findings.warning(text)
+            findings.warning(text, f"Ask for one more than a multiple of {factor} to choose yourself.")
         return num_frames
     if not request.references or request.references[0].source.num_frames == 1:
         return whole
@@ -316,16 +337,19 @@ def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: F
     for image in request.images:
         if not 0 <= image.frame < canvas.num_frames:
             last = canvas.num_frames - 1
-            findings.error(f"{image.label} is to stand at frame {image.frame}; there are frames 0 to {last}.")
+            text = f"{image.label} is to stand at frame {image.frame}; there are frames 0 to {last}."
+            findings.error(
+                text, advice=f"Name one of these, as in --image FILE@{last}, or ask for more frames."
+            )
         if not 0 <= image.strength <= 1:
             text = f"{image.label}: the strength is {image.strength:g}; a number from 0 to 1 is accepted."
-            findings.error(text)
+            findings.error(text, advice="1 shows it as it is.")
     if not 0 <= request.seed < 2**63:
         text = f"The seed is {request.seed}; a whole number from 0 to 2^63 - 1 is accepted."
-        findings.error(text)
+        findings.error(text, advice="Leave it out for 0.")
     if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 1):
         text = f"The guidance scale is {request.guidance_scale:g}; a number from 1 (none) up is accepted."
-        findings.error(text)
+        findings.error(text, advice=f"Ask for {facts.recipe.guidance_scale:g}, the model's own.")
     _say_rest(request, facts, findings)
 
 
@@ -335,7 +359,10 @@ def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
         text = "The negative prompt does nothing, as there is no guidance."
         findings.warning(text, advice="Ask for a guidance scale above 1, or leave it out.")
     if request.adapters and not request.references:
-        findings.warning("There is an adapter but no reference: there is nothing for it to follow.")
+        findings.warning(
+            "There is an adapter but no reference: there is nothing for it to follow.",
+            advice="Add --control KIND=FILE or --reference FILE, unless it follows none.",
+        )
     # What nobody sees is left out, unless there is audio, which listens to all.
     seen = [one for one in request.references if one.attention_strength > 0 or facts.recipe.has_audio]
     items = len(seen) + sum(image.frame > 0 for image in request.images)
@@ -351,8 +378,9 @@ def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
         findings.warning(text, advice=f"--guidance {facts.recipe.guidance_scale:g} gives it that.")
     if request.guidance_scale > 1 and facts.recipe.guidance_scale == 1:
         text = "Guidance doubles the time, and a distilled schedule is made to do without it."
-        findings.note(text)
+        findings.note(text, "--guidance 1 does without.")
     if facts.recipe.remark:
         findings.note(facts.recipe.remark)
     if not facts.recipe.has_audio:
-        findings.note(f"The model '{facts.recipe.name}' has no audio of its own: a silent clip.")
+        advice = "--keep-audio gives it the sound of the first control." if request.references else ""
+        findings.note(f"The model '{facts.recipe.name}' has no audio of its own: a silent clip.", advice)

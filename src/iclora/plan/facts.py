@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKLLTX2Video, LTX2VideoTransformer3DModel
 from transformers import AutoTokenizer
@@ -19,13 +17,12 @@ from transformers import AutoTokenizer
 from iclora import adapters, checkpoints, geometry
 from iclora.adapters import Outline
 from iclora.checkpoints import Recipe
-from iclora.clip import Clip
-from iclora.controls import CONTROLS
+from iclora.controls import CONTROLS, check_dials, dials_of
 from iclora.errors import AdapterError, ModelError, RequestError
 from iclora.geometry import LatentFactors, LatentGrid
 
-_NO_DIALS = ("clip", "mask", "progress")
-"""Parameters of a control that say nothing of how it is drawn."""
+_NOT_TRAINED = ("mask", "body", "person", "device", "render", "values", "canvas", "keypoints")
+"""Dials that say nothing of how a control looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class AdapterFacts:
     path: Path
     outline: Outline
     misfit: str
-    dials: Mapping[str, int | float | str]
+    dials: Mapping[str, Any]
 
 
 def model_facts(model: str) -> ModelFacts:
@@ -120,7 +117,7 @@ def adapter_facts(facts: ModelFacts, name: str) -> AdapterFacts:
     return AdapterFacts(path=path, outline=outline, misfit=_misfit(facts, outline), dials=dials)
 
 
-def control_dials(outline: Outline) -> dict[str, int | float | str]:
+def control_dials(outline: Outline) -> dict[str, Any]:
     """Read from an adapter's `iclora.config` how the control it was trained on was drawn.
 
     Args:
@@ -132,31 +129,21 @@ def control_dials(outline: Outline) -> dict[str, int | float | str]:
     Raises:
         AdapterError: If what it says cannot be read, or the control has no such dial or value.
     """
-    control = CONTROLS.get(outline.control or "")
-    try:
-        config = json.loads(outline.metadata.get("iclora.config") or "{}")
-        dials = dict(config.get("control", {}))
-    except (AttributeError, TypeError, ValueError) as error:
-        raise AdapterError(
-            f"'iclora.config' of {outline.source} is not readable JSON settings ({error}). Fetch it again."
-        ) from error
-    if control is None or not dials:
+    dials = adapters.control_settings(outline)
+    kinds = [kind for kind in outline.controls if kind in CONTROLS]
+    if not kinds or not dials:
         return {}
-    known = inspect.signature(control).parameters
-    for name, value in dials.items():
-        usual = known[name].default if name in known else None
-        kinds = type(usual) if isinstance(usual, int | str) else (int, float)
-        fits = isinstance(value, kinds) and not isinstance(value, bool)
-        if name not in known or name in _NO_DIALS or not fits:
-            raise AdapterError(
-                f"{outline.source} was trained on {outline.control} with {name}={value!r}, which this "
-                "version cannot draw. Install the version that trained it."
-            )
-        dials[name] = value if isinstance(usual, int | str) else float(value)
+    known = {name for kind in kinds for name in dials_of(kind)} - set(_NOT_TRAINED)
     try:
-        control(Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0), **dials)
+        for name in dials.keys() - known:
+            raise RequestError(f"It has no dial {name!r}.")
+        for kind in kinds:
+            dials |= check_dials(kind, {name: dials[name] for name in dials_of(kind) if name in dials})
     except RequestError as error:
-        raise AdapterError(f"{outline.source} says how its control is drawn, but: {error}") from error
+        raise AdapterError(
+            f"{outline.source} was trained on {' or '.join(kinds)} drawn with {json.dumps(dials)}, which "
+            f"this version cannot draw: {error} Install the version that trained it."
+        ) from error
     return dials
 
 
@@ -165,7 +152,7 @@ def _misfit(facts: ModelFacts, outline: Outline) -> str:
     if outline.base not in (None, facts.recipe.base):
         return (
             f"{outline.source} was trained on the base '{outline.base}', but this model is "
-            f"'{facts.recipe.base}'. Load the base it was trained on."
+            f"'{facts.recipe.base}'."
         )
     with torch.device("meta"):
         transformer = LTX2VideoTransformer3DModel.from_config(_config(facts.path, "transformer"))

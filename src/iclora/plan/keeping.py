@@ -24,7 +24,7 @@ def looks_one_way(adapters: Sequence[PlannedAdapter], findings: Findings) -> boo
         Whether references do not look at the target.
     """
     one_way = [one.name for one in adapters if one.reference_attention == "one_way"]
-    two_way = [one.name for one in adapters if one.reference_attention == "two_way" and one.control]
+    two_way = [one.name for one in adapters if one.reference_attention == "two_way" and one.controls]
     if one_way and two_way:
         findings.error(
             f"References of '{one_way[0]}' do not look at the video (one_way), those of '{two_way[0]}' do.",
@@ -69,7 +69,7 @@ def keep_references(
     try:
         policy = CachePolicy.parse(request.reference_cache)
     except RequestError as error:
-        findings.error(str(error))
+        findings.error(str(error), advice="Left out, it is off.")
         return OFF
     if policy is None:
         return OFF
@@ -126,14 +126,19 @@ def _say_approximation(
     policy: CachePolicy, every: int, num_steps: int, findings: Findings, *, one_way: bool
 ) -> None:
     if policy.store == "fp8":
-        findings.note("What is kept of references is rounded to 8 bits a value: an approximation.")
+        findings.note(
+            "What is kept of references is rounded to 8 bits a value: an approximation.",
+            advice="Without ,fp8 it is kept as it is.",
+        )
     if one_way:
         exact = "exact,host" if policy.store == "host" else "exact"
         findings.note(
-            f"The adapter was trained one_way: '{exact}' keeps references for all steps, without loss."
+            "The adapter was trained one_way: its references can be kept for all steps, without loss.",
+            advice=f"Say --reference-cache {exact}.",
         )
         return
     times = -(-num_steps // every)
     findings.note(
-        f"References are computed in {times} of {num_steps} steps and kept between: an approximation."
+        f"References are computed in {times} of {num_steps} steps and kept between: an approximation.",
+        advice="A smaller K computes them more often, off in each.",
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from iclora import geometry
+from iclora.controls import drawing
 from iclora.geometry import LatentFactors, LatentGrid
 from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, ReferenceRequest, Source
 
@@ -54,7 +56,7 @@ def lay_reference(
     for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
         if not 0 <= value <= 1:
             text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
-            findings.error(text)
+            findings.error(text, advice="1 is usual.")
     frames = (canvas.num_frames - 1) // temporal + 1
     height, width = canvas.height // downscale, canvas.width // downscale
     return PlannedReference(
@@ -74,35 +76,56 @@ def lay_reference(
     )
 
 
-def _dials(
-    asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Findings
-) -> Mapping[str, int | float | str]:
-    """How a control is drawn, or the lines of one that is ready: as the adapter saw it in training."""
+def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Findings) -> Mapping[str, Any]:
+    """How a control is drawn, or the lines of one that is ready: as asked, else as in training."""
     kind = "canny" if asked.control is None and asked.source.is_lines else asked.control
-    drawn = [adapter for adapter in adapters if adapter.control == kind and adapter.dials]
-    if kind is None or not drawn:
+    if kind is None:
         return {}
-    dials, name = drawn[0].dials, drawn[0].name
-    if any(dict(other.dials) != dict(dials) for other in drawn[1:]):
-        text = f"The adapters were trained on {kind} drawn in different ways; that of '{name}' is used."
-        findings.warning(text, about="adapter")
-    if asked.control is not None:
-        how = ", ".join(_in_words(*dial) for dial in dials.items())
+    followers = [adapter for adapter in adapters if kind in adapter.controls]
+    trained = [(adapter.name, drawing(kind, adapter.dials)) for adapter in followers]
+    name, dials = next((one for one in trained if one[1]), ("", {}))
+    if any(other and other != dials for _, other in trained):
+        findings.warning(
+            f"The adapters were trained on {kind} drawn in different ways; that of '{name}' is used.",
+            advice=f"Say how with --control {kind}=IN,dial=value, or use one of these adapters at a time.",
+            about="adapter",
+        )
+    if asked.control is None:
+        if (thickness := dials.get("thickness", 1)) != 1:
+            how = _in_words("thickness", thickness)
+            findings.note(f"{asked.source.label}: thinner {how}, as the adapter '{name}' was trained on.")
+        return dials
+    taken = {dial: value for dial, value in dials.items() if dial not in asked.dials}
+    if taken:
+        how = ", ".join(_in_words(*dial) for dial in taken.items())
         findings.note(f"{asked.source.label}: {how}, as the adapter '{name}' was trained on.")
-    elif (thickness := dials.get("thickness", 1)) != 1:
-        how = _in_words("thickness", thickness)
-        findings.note(f"{asked.source.label}: thinner {how}, as the adapter '{name}' was trained on.")
-    return dials
+    against = [(name, dial, value) for dial, value in dials.items()]
+    # Of depth an adapter's file name may tell, and several ways of drawing it may do.
+    against += [
+        (one.name, "convention", one.conventions[0])
+        for one in followers
+        if "convention" not in one.dials and asked.dials.get("convention") not in one.conventions
+    ]
+    for name, dial, value in against:
+        if asked.dials.get(dial, value) == value:
+            continue
+        findings.warning(
+            f"{asked.source.label}: {_in_words(dial, asked.dials[dial])} as asked, but the adapter '{name}' "
+            f"was trained on {_in_words(dial, value)}.",
+            advice=f"Leave {dial} out, unless the control shall look otherwise.",
+            about="adapter",
+        )
+    return {**taken, **asked.dials}
 
 
-def _in_words(dial: str, value: int | float | str) -> str:
-    said = value if isinstance(value, str) else f"{value:g}"
+def _in_words(dial: str, value: Any) -> str:
+    said = f"{value:g}" if isinstance(value, float) else str(value)
     return f"lines {said} px thick" if dial == "thickness" else f"{dial} {said}"
 
 
 def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
     """Say how a reference is brought to the result's rate and length."""
-    said = []
+    said, advice = [], ""
     if not source.has_rate:
         text = f"{source.label}: pictures have no frame rate; {canvas.fps:.4g} per second are taken."
         findings.warning(text, advice="Say the rate they were made at with --fps.")
@@ -114,10 +137,12 @@ def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
         available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
         if available < canvas.num_frames:
             said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
+            advice = "--frames asks for fewer."
         elif available > canvas.num_frames:
             said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
+            advice = "--frames asks for more; for another part, cut it."
     if said:
-        findings.note(f"{source.label}: {'; '.join(said)}.")
+        findings.note(f"{source.label}: {'; '.join(said)}.", advice)
 
 
 def _say_picture(
@@ -130,9 +155,18 @@ def _say_picture(
         side = "sides" if aspect > 1 else "top and bottom"
         lost = 1 - min(aspect, 1 / aspect)
         text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
-        findings.note(text)
-    kinds = {adapter.control for adapter in adapters} - {None}
+        findings.note(text, f"A --size as wide to high as {source.width} to {source.height} keeps all.")
+    kinds = {kind for adapter in adapters for kind in adapter.controls}
     if asked.control is not None and kinds and asked.control not in kinds:
-        followed = " or ".join(sorted(map(str, kinds)))
-        text = f"{source.label}: the control is {asked.control}, but the adapter follows {followed}."
-        findings.warning(text, about="adapter")
+        followed = " or ".join(sorted(kinds))
+        findings.warning(
+            f"{source.label}: the control is {asked.control}, but the adapter follows {followed}.",
+            advice=_instead(asked.control, sorted(kinds)),
+            about="adapter",
+        )
+
+
+def _instead(asked: str, followed: list[str]) -> str:
+    """What to ask for where an adapter does not follow the control asked for."""
+    words = ["--reference FILE" if kind == "film" else f"--control {kind}=FILE" for kind in followed]
+    return f"Say {' or '.join(words)}, or name an adapter that follows {asked}."

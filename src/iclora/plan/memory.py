@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from iclora import adapters, checkpoints
 from iclora.errors import ModelError
 from iclora.geometry import LatentGrid
+from iclora.media.room import free_bytes, total_bytes
 from iclora.plan.facts import ModelFacts
 from iclora.plan.values import Findings, PlannedAdapter, PlannedMemory
 
@@ -78,34 +79,51 @@ def estimate_memory(
 
 
 def check_memory(memory: PlannedMemory, device: str, findings: Findings, *, loaded: bool = False) -> None:
-    """Compare an estimate with what a card has.
+    """Compare an estimate with what a card, or the computer, has.
 
     Args:
         memory: The estimate.
-        device: Where to compute; anything but a CUDA device that is there is not compared.
+        device: Where to compute; anything but the CPU and a CUDA device that is there is not compared.
         findings: What is said is added here.
         loaded: Whether the weights are on the card already.
     """
-    if not device.startswith("cuda") or not torch.cuda.is_available():
+    found = _free_and_total(device)
+    if found is None:
         return
-    try:
-        free, total = torch.cuda.mem_get_info(torch.device(device))
-    except (RuntimeError, AssertionError, ValueError):
-        return  # loading says that there is no such device
+    free, total = found
     needed = memory.total - (memory.weights if loaded else 0)
     if needed <= free:
         return
+    where = "the computer" if device == "cpu" else device
     text = (
-        f"About {_gib(needed)} of memory are needed, and {device} has {_gib(free)} free of {_gib(total)}: "
+        f"About {_gib(needed)} of memory are needed, and {where} has {_gib(free)} free of {_gib(total)}: "
         f"weights {_gib(memory.weights)}, a step {_gib(memory.step)}, decoding {_gib(memory.decoding)}, kept "
         f"references {_gib(memory.kept)}."
     )
     advice = "Ask for a smaller size or fewer frames"
     advice += ", or keep references in the computer's memory (,host)." if memory.kept else "."
-    if memory.total * (1 - ESTIMATE_ERROR) > total:
+    # With --offload the step is on a card while the computer holds the weights: these alone must fit.
+    least = memory.weights if device == "cpu" else memory.total * (1 - ESTIMATE_ERROR)
+    if least > total:
         findings.error(text, advice)
     else:
-        findings.warning(text, f"{advice} Or end what else uses the card.")
+        findings.warning(
+            text, f"{advice} Or end what else uses the {'memory' if device == 'cpu' else 'card'}."
+        )
+
+
+def _free_and_total(device: str) -> tuple[int, int] | None:
+    """Bytes of memory of a device; None where that is not known, or there is no such device."""
+    if device == "cpu":
+        free, total = free_bytes(), total_bytes()
+        return None if free is None or total is None else (free, total)
+    if not device.startswith("cuda") or not torch.cuda.is_available():
+        return None
+    try:
+        free, total = torch.cuda.mem_get_info(torch.device(device))
+    except (RuntimeError, AssertionError, ValueError):
+        return None  # loading says that there is no such device
+    return free, total
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from iclora.clip import Clip
-from iclora.controls import is_lines
+from iclora.controls import Depths, is_lines
 from iclora.errors import AdapterError, RequestError
 from iclora.geometry import LatentGrid
 
@@ -40,17 +40,17 @@ class Finding:
 class Findings(list[Finding]):
     """Findings in the order they were made."""
 
-    def error(self, text: str, advice: str = "", about: About = "request") -> None:
+    def error(self, text: str, advice: str, about: About = "request") -> None:
         """Add what makes the request impossible."""
         self.append(Finding(level="error", text=text, advice=advice, about=about))
 
-    def warning(self, text: str, advice: str = "", about: About = "request") -> None:
+    def warning(self, text: str, advice: str, about: About = "request") -> None:
         """Add what will be done otherwise than asked, or may disappoint."""
         self.append(Finding(level="warning", text=text, advice=advice, about=about))
 
-    def note(self, text: str) -> None:
-        """Add what is good to know."""
-        self.append(Finding(level="note", text=text))
+    def note(self, text: str, advice: str = "") -> None:
+        """Add what is good to know; with an advice where something else can be had."""
+        self.append(Finding(level="note", text=text, advice=advice))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +76,15 @@ class Source:
     has_rate: bool = True
 
     @classmethod
-    def of(cls, clip: Clip, label: str) -> Source:
-        """Read the facts off a clip."""
+    def of(cls, clip: Clip | Depths, label: str) -> Source:
+        """Read the facts off a clip, or off depth."""
         return cls(
             label=label,
             height=clip.height,
             width=clip.width,
             num_frames=clip.num_frames,
             fps=clip.fps,
-            is_lines=is_lines(clip),
+            is_lines=isinstance(clip, Clip) and is_lines(clip),
         )
 
 
@@ -95,12 +95,14 @@ class ReferenceRequest:
     Attributes:
         source: The clip's facts.
         control: The control to extract from it first, such as `canny`; None: it is used as it is.
+        dials: How to draw it, such as `{"thickness": 3}`; what is left out is as the adapter was trained.
         masked: Whether an attention mask comes with it.
         warnings: What was found about it before planning, each a text and an advice.
     """
 
     source: Source
     control: str | None = None
+    dials: Mapping[str, Any] = field(default_factory=dict)
     strength: float = 1.0
     attention_strength: float = 1.0
     masked: bool = False
@@ -170,19 +172,25 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedAdapter:
-    """An adapter to attach; its dials are how the control it was trained on is drawn."""
+    """An adapter to attach; its dials are how the control it was trained on is drawn.
+
+    `controls` are the kinds of control it follows, any of which will do, and `conventions` how depth may be
+    drawn for it; `controls_source` says whether its metadata or its file name tells.
+    """
 
     name: str
     path: str
     weight: float
-    control: str | None
+    controls: tuple[str, ...]
+    controls_source: str
+    conventions: tuple[str, ...]
     base: str | None
     rank: int
     downscale: int
     downscale_source: str
     temporal_factor: int
     reference_attention: str | None = None
-    dials: Mapping[str, int | float | str] = field(default_factory=dict)
+    dials: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +209,7 @@ class PlannedReference:
     height: int
     width: int
     grid: LatentGrid
-    dials: Mapping[str, int | float | str] = field(default_factory=dict)
+    dials: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from iclora import controls
 from iclora.clip import Clip
 from iclora.errors import RequestError
 
@@ -36,7 +39,10 @@ class Reference:
     """A control clip the result shall follow.
 
     Attributes:
-        clip: The control, for instance canny edges.
+        clip: The control, for instance canny edges; or the film that `control` is taken from.
+        control: A name in `controls.CONTROLS`, to be drawn of the clip at the size and rate of the result.
+            None: the clip is the control.
+        dials: How it is drawn, such as `{"thickness": 3}`; what is left out is as the adapter was trained.
         strength: How clean the reference tokens stay, 0 (noise) to 1 (clean).
         attention_strength: How much the target looks at the reference, 0 (not at all) to 1.
         attention_mask: Where it looks, ``h w`` or ``f h w``, 0 to 1; multiplied with the attention strength.
@@ -46,6 +52,8 @@ class Reference:
 
     clip: Clip
     _: KW_ONLY
+    control: str | None = None
+    dials: Mapping[str, Any] = field(default_factory=dict)
     strength: float = 1.0
     attention_strength: float = 1.0
     attention_mask: np.ndarray | None = None
@@ -53,6 +61,10 @@ class Reference:
     temporal_factor: int | None = None
 
     def __post_init__(self) -> None:
+        if self.control is not None:
+            controls.check_dials(self.control, self.dials)
+        elif self.dials:
+            raise RequestError(f"The dials {', '.join(self.dials)} are of no control; say which: control=..")
         check_unit("strength", self.strength)
         check_unit("attention strength", self.attention_strength)
         for name, value in (("downscale", self.downscale), ("temporal factor", self.temporal_factor)):

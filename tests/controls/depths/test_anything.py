@@ -93,7 +93,7 @@ def test_without_a_connection_one_line_says_what_to_put_where(
     def unreachable(*given: object) -> str:
         raise LocalEntryNotFoundError("no connection")
 
-    monkeypatch.setattr(anything, "hf_hub_download", unreachable)
+    monkeypatch.setattr(anything.hub, "hf_hub_download", unreachable)
     release = RELEASES[name]
     with pytest.raises(ModelError) as caught:
         DepthAnything(name)
@@ -112,7 +112,7 @@ def test_the_hub_is_asked_for_both_files(cache: Path, monkeypatch: pytest.Monkey
         asked.append((repository, name))
         return str(cache / "hub" / name)
 
-    monkeypatch.setattr(anything, "hf_hub_download", download)
+    monkeypatch.setattr(anything.hub, "hf_hub_download", download)
     assert find(SMALL) == cache / "hub"
     assert asked == [(SMALL.repository, "config.json"), (SMALL.repository, "model.safetensors")]
 

@@ -30,7 +30,7 @@ def test_bad_input_is_told(tmp_path: Path) -> None:
     path = write_exr(tmp_path / "a.exr", {"Z": np.array([[1, np.nan]], np.float32)})
     with pytest.raises(MediaError, match="not finite; render its depth again, or say distance"):
         read_depths(path, values="near")
-    with pytest.raises(RequestError, match="values cannot be 'metres'; say near or distance"):
+    with pytest.raises(RequestError, match="Values of depth cannot be 'metres'; say near or distance"):
         read_depths(path, values="metres")
 
 

@@ -190,7 +190,7 @@ NAN = '[[{"x": NaN, "y": 1}, {"x": 2, "y": 2}]]'
         (own({"points": []}), "Track 1 has no points"),
         (own({"points": [None, None]}), "Track 1 has no points"),
         (own({"keypoints": []}), "Track 1 has no keypoints"),
-        (own({"keypoints": CURVE, "start": -1}), "Track 1: start is -1; give a whole number from 0 to 9999"),
+        (own({"keypoints": CURVE, "start": -1}), "Track 1: start is -1; give a whole number from 0 to 39999"),
         (own({"keypoints": CURVE, "end": 1e12}), "Track 1: end is 1000000000000.0; give a whole number"),
         (own({"keypoints": CURVE, "start": 9, "end": 3}), "Track 1 ends at frame 3, before it starts at 9"),
         (own({"keypoints": CURVE, "hidden": [3]}), r"Track 1: hidden is \[3\]; give pairs of frames"),

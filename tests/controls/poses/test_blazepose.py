@@ -13,7 +13,8 @@ from iclora.clip import Clip
 from iclora.controls.poses import Poses, find_poses, flicker, lag_frames, smooth_poses
 from iclora.controls.poses import blazepose as subject
 from iclora.controls.poses.blaze_landmarks import Region
-from iclora.controls.poses.blazepose import BlazePose, Sighting, agree, distinct
+from iclora.controls.poses.blazepose import BlazePose, Sighting, agree, around, distinct, unlike
+from iclora.controls.poses.tiles import Tile
 from iclora.errors import MissingDependencyError, ModelError
 
 HERE = Region(x=50.0, y=50.0, size=100.0, tilt=0.0)
@@ -57,7 +58,7 @@ class MadeUp:
 
 
 def found_by(networks: MadeUp, num_frames: int, monkeypatch: pytest.MonkeyPatch) -> list[list[np.ndarray]]:
-    monkeypatch.setattr(subject, "_interpreter", lambda: None)
+    monkeypatch.setattr(subject, "runtime", lambda: None)
     monkeypatch.setattr(subject, "_load", networks.load)
     paths = {name: Path(name) for name in ("pose_detection.tflite", "pose_landmark_full.tflite")}
     return list(BlazePose(paths)(np.zeros((num_frames, 224, 224, 3), np.uint8)))
@@ -97,6 +98,75 @@ def test_who_is_not_there_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_squares_that_show_the_same(change: dict[str, float], same: bool) -> None:
     assert agree(HERE, replace(HERE, **change)) is same
+
+
+def test_only_the_first_of_squares_that_agree_stays() -> None:
+    other, elsewhere = replace(HERE, x=60.0), replace(HERE, x=90.0)
+    assert unlike([HERE, other, elsewhere], []) == [HERE, elsewhere]
+    assert unlike([HERE, elsewhere], [other]) == [elsewhere]
+
+
+def test_squares_around_somebody_lie_within_the_picture() -> None:
+    assert around(HERE, 0.5, 200, 200) == Tile(left=25, top=25, side=50)
+    assert around(HERE, 1.5, 120, 200) == Tile(left=0, top=0, side=120)
+    assert around(replace(HERE, x=190.0, y=5.0), 0.5, 100, 200) == Tile(left=150, top=0, side=50)
+
+
+class FarOff(BlazePose):
+    """People are red pixels, 64 px large, and seen only in parts of the picture; green ones lie.
+
+    Dim ones are seen from far, but not from nearer by.
+    """
+
+    def _detect(self, frame: np.ndarray) -> list[Region]:
+        side = max(frame.shape[:2])
+        places = np.argwhere(frame[..., 0] >= (200 if side < 140 else 100)) if side < 300 else []
+        return [Region(x=float(x), y=float(y), size=64.0, tilt=1.5 * bool(frame[y, x, 1])) for y, x in places]
+
+
+def far_off(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[int, int]]]:
+    """Middle of everybody who is found in each frame."""
+    monkeypatch.setattr(subject, "runtime", lambda: None)
+    monkeypatch.setattr(subject, "_load", MadeUp([]).load)
+    paths = {name: Path(name) for name in ("pose_detection.tflite", "pose_landmark_full.tflite")}
+    found = FarOff(paths)(frames)
+    return [[tuple(person[:18, :2].mean(axis=0).round(-1).astype(int)) for person in some] for some in found]
+
+
+def test_small_people_are_found_in_parts_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.zeros((20, 600, 600, 3), np.uint8)
+    frames[:, 300, 200, 0] = 255
+    frames[:, 100, 400, 0] = 120  # dim: nobody, from nearer by
+    frames[:, 500, 500, :2] = 255  # lies
+    frames[1:, 400:, :200, 2] = 255  # something changes there
+    frames[1:, 500, 100, 0] = 255  # where somebody has come
+    found = far_off(frames, monkeypatch)
+    assert len(found[0]) == 1 and len(found[-1]) == 2
+    (here,), (also_here, late) = found[0], found[-1]
+    assert here == also_here and abs(here[0] - 200) <= 10 and abs(here[1] - 300) <= 20
+    assert abs(late[0] - 100) <= 10 and abs(late[1] - 500) <= 20
+
+
+@pytest.mark.parametrize(("size", "looks"), [(2000.0, []), (600.0, [0, 8, 16]), (300.0, list(range(20)))])
+def test_somebody_large_is_not_searched_and_leaves_less_to_search(
+    size: float, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A square of 2000 px covers the picture, one of 300 px is not large."""
+    frames = np.random.default_rng(0).integers(0, 99, (20, 600, 600, 3), np.uint8)
+    whole: list[np.ndarray] = []
+
+    def detect(self: FarOff, frame: np.ndarray) -> list[Region]:
+        if len(frame) == 600:
+            whole.append(frame)
+            return [Region(x=250.0, y=300.0, size=size, tilt=0.0)]
+        seen_at.add(len(whole) - 1)
+        return []
+
+    seen_at: set[int] = set()
+    monkeypatch.setattr(FarOff, "_detect", detect)
+    frames[1::2] += 100
+    far_off(frames, monkeypatch)
+    assert sorted(seen_at) == looks
 
 
 def sighting(region: Region, visibility: float) -> Sighting:
@@ -175,3 +245,19 @@ def test_two_people_in_a_picture(carphone: Clip, blazepose_weights: dict[str, Pa
     assert poses.num_people == 2
     left, right = sorted(float(poses.body[0, number, 0, 0]) for number in range(2))
     assert left == pytest.approx(94, abs=8) and right == pytest.approx(both.width - 94, abs=8)
+
+
+@pytest.mark.weights
+def test_loading_says_nothing(blazepose_weights: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    BlazePose(blazepose_weights)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.weights
+def test_small_people_of_a_film(pedestrians_film: Path, blazepose_weights: dict[str, Path]) -> None:
+    """Three people walk there, an eighth as high as the picture; a tripod stands, a jacket lies."""
+    clip = media.read(pedestrians_film, max_frames=8)
+    poses = find_poses(clip, estimator=BlazePose(blazepose_weights))
+    assert poses.num_people == 3
+    necks = sorted(poses.body[0, :, 1, :2].tolist())
+    assert np.allclose(necks, [(268, 231), (516, 171), (660, 255)], atol=8)

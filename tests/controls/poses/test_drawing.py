@@ -49,6 +49,21 @@ def test_a_limb_needs_both_ends_and_points_their_score() -> None:
     ]  # fmt: skip
 
 
+def test_a_point_apart_that_no_limb_reaches_has_to_be_sure() -> None:
+    """Neck and shoulder, 60 apart; a wrist without its elbow 9 or 10 px from the shoulder, then alone."""
+
+    def wrist_drawn(*points: tuple[int, float, float], score: float) -> bool:
+        body = only(*points)
+        body[4, 2] = score
+        x, y = body[4, :2].astype(int)
+        return bool(draw_poses(poses_of([body]), stick_width=1).frames[0, y, x].any())
+
+    limb = ((1, 90, 50), (2, 30, 50))
+    assert wrist_drawn(*limb, (4, 30, 58), score=0.4)
+    assert not wrist_drawn(*limb, (4, 30, 60), score=0.59) and wrist_drawn(*limb, (4, 30, 60), score=0.6)
+    assert not wrist_drawn((4, 30, 60), score=0.59) and wrist_drawn((4, 30, 60), score=0.6)
+
+
 def test_a_hand_is_blue_discs_and_a_rainbow_of_bones() -> None:
     """The first bone is red, the eleventh of twenty cyan; 2 pixels wide at a stick width of 4."""
     first = only((18, 20, 20), (19, 60, 20))

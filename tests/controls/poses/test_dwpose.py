@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from iclora.controls.poses import dwpose
-from iclora.errors import MissingDependencyError, ModelError
+from iclora.errors import MissingDependencyError, ModelError, RequestError
 
 
 class Broken(Exception):
@@ -21,8 +21,11 @@ class Broken(Exception):
 class Detector:
     """Sees one box in a frame that is blue where OpenCV has blue."""
 
+    providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
     def __init__(self, path: str, **options: Any) -> None:
         self.options = options
+        self.session = SimpleNamespace(get_providers=lambda: self.providers)
         if Path(path).read_bytes() == b"broken":
             raise Broken("no\nnetwork")
 
@@ -42,7 +45,10 @@ def rtmlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     made_up = ModuleType("rtmlib")
     made_up.YOLOX, made_up.RTMPose = Detector, Keypoints  # type: ignore[attr-defined]
     state = SimpleNamespace(Fail=Broken, InvalidGraph=Broken, InvalidProtobuf=Broken, NoSuchFile=Broken)
-    modules: dict[str, Any] = {"rtmlib": made_up, "onnxruntime": ModuleType("onnxruntime")}
+    runtime = ModuleType("onnxruntime")
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    runtime.get_available_providers = lambda: providers  # type: ignore[attr-defined]
+    modules: dict[str, Any] = {"rtmlib": made_up, "onnxruntime": runtime}
     modules["onnxruntime.capi"] = SimpleNamespace(onnxruntime_pybind11_state=state)
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -88,10 +94,10 @@ def test_an_unreachable_hub_is_one_line_that_says_what_to_do(
     failing: Callable[..., str],
 ) -> None:
     (rtmlib / dwpose.DETECTOR).unlink()
-    monkeypatch.setattr(dwpose, "hf_hub_download", failing)
+    monkeypatch.setattr(dwpose.hub, "hf_hub_download", failing)
     with pytest.raises(ModelError) as caught:
         dwpose.DWPose()
-    assert "Fetching yolox_l.onnx of yzd-v/DWPose (Apache-2.0)" in caplog.text
+    assert "Fetching yolox_l.onnx of yzd-v/DWPose (for DWPose, Apache-2.0)" in caplog.text
     message = str(caught.value)
     assert (
         "Download yolox_l.onnx and dw-ll_ucoco_384.onnx from the Hugging Face repository yzd-v/DWPose"
@@ -102,5 +108,37 @@ def test_an_unreachable_hub_is_one_line_that_says_what_to_do(
 
 def test_a_missing_package_names_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rtmlib", None)
-    with pytest.raises(MissingDependencyError, match="pip install --no-deps rtmlib"):
+    with pytest.raises(MissingDependencyError, match="needs rtmlib, .*pip install --no-deps rtmlib"):
         dwpose.DWPose()
+    monkeypatch.setitem(sys.modules, "rtmlib", ModuleType("rtmlib"))
+    monkeypatch.setitem(sys.modules, "onnxruntime.capi", None)
+    with pytest.raises(MissingDependencyError, match="DWPose needs onnxruntime, which is not installed"):
+        dwpose.DWPose()
+
+
+@pytest.mark.usefixtures("rtmlib")
+def test_the_device_is_that_of_both_networks() -> None:
+    found = dwpose.DWPose(device="cuda:1")
+    assert [network.options["device"] for network in (found._detector, found._keypoints)] == ["cuda:1"] * 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("rtmlib")
+def test_devices_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Detector, "providers", ("CPUExecutionProvider",))
+    with pytest.raises(RequestError, match="was built for 'cuda' and cannot use it"):
+        dwpose.DWPose(device="cuda")
+    assert dwpose.DWPose()
+    monkeypatch.setattr(
+        sys.modules["onnxruntime"], "get_available_providers", lambda: ["CPUExecutionProvider"]
+    )
+    with pytest.raises(RequestError, match="onnxruntime has no device 'cuda' here. Use cpu"):
+        dwpose.DWPose(device="cuda")
+
+
+@pytest.mark.usefixtures("rtmlib")
+def test_the_networks_are_set_as_in_the_released_annotator() -> None:
+    found: Any = dwpose.DWPose()
+    runtime = {"backend": "onnxruntime", "device": "cpu"}
+    limits = {"nms_thr": 0.45, "score_thr": 0.3}
+    assert found._detector.options == {"model_input_size": (640, 640), **limits, **runtime}
+    assert found._keypoints.options == {"model_input_size": (288, 384), **runtime}

@@ -162,6 +162,7 @@ def test_what_the_file_does_not_say_is_asked_for(tmp_path: Path) -> None:
         (record([1.0, 2.0, 1.0]), "'pose_keypoints_2d' has 1 points, but 18 are expected"),
         (record(["a"] * 54), "could not convert"),
         (record(flat(18, first=(1, float("nan"), 1))), "holds numbers that are not finite"),
+        (record(flat(18, first=(1, 1e300, 1))), "holds numbers that are not finite"),
         (record(flat(18, first=(1e9, 0, 1))), "lies 1e\\+09 pixels from the corner"),
         (record(flat(18, first=(5, 5, 7))), "scores go from 0 to 7"),
         (record(canvas_width=-3), "'canvas_width' is -3, but must be above 0"),

@@ -12,7 +12,7 @@
 """
 
 from iclora.controls.depths.anything import RELEASES
-from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE, convention_of
+from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE
 from iclora.controls.depths.drawing import (
     FAR,
     NEAR,
@@ -30,7 +30,7 @@ from iclora.controls.depths.finding import (
     find_depths,
     named,
 )
-from iclora.controls.depths.renders import VALUES, film_render, read_depths
+from iclora.controls.depths.renders import check_values, film_render, read_depths
 from iclora.controls.depths.value import DepthFilm, Depths, from_distances
 
 __all__ = [
@@ -40,13 +40,12 @@ __all__ = [
     "NEAR",
     "NEAR_WHITE",
     "RELEASES",
-    "VALUES",
     "DepthEstimator",
     "DepthFilm",
     "Depths",
     "check_drawing",
     "check_estimator",
-    "convention_of",
+    "check_values",
     "depth_range",
     "draw_depths",
     "film_drawn",

@@ -6,7 +6,6 @@ side 518 pixels, both a multiple of 14, ImageNet's mean and spread.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-from huggingface_hub.utils import logging as hub_logging
 from jaxtyping import Float32, UInt8
 
+from iclora.controls import hub
 from iclora.controls.cache import cache_folder
 from iclora.controls.depths.batches import in_batches
 from iclora.errors import ModelError
@@ -52,6 +49,10 @@ class Release:
     def by_hand(self) -> Path:
         """Where its files may be put by hand."""
         return cache_folder() / self.name
+
+    def files(self) -> list[Path]:
+        """Where each file lies, or would lie: put there by hand, else in the hub's cache."""
+        return [hub.place_of(self.repository, name, self.by_hand / name) for name in FILES]
 
 
 RELEASES = {
@@ -166,19 +167,16 @@ def find(release: Release) -> Path:
     """
     if all((release.by_hand / name).is_file() for name in FILES):
         return release.by_hand
-    verbosity = hub_logging.get_verbosity()
-    hub_logging.set_verbosity(logging.ERROR)  # it would tell of each attempt; one line at the end is enough
+    about = f"{release.megabytes} MB, {release.licence}"
     try:
-        return [Path(hf_hub_download(release.repository, name)) for name in FILES][0].parent
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        return [hub.download(release.repository, name, about=about) for name in FILES][0].parent
+    except hub.FAILURES as error:
         raise ModelError(
-            f"{release.name} could not be fetched ({type(error).__name__}). Download {' and '.join(FILES)} "
-            f"from the Hugging Face repository {release.repository} ({release.megabytes} MB, "
-            f"{release.licence}) and put them into {release.by_hand}, or use the estimator tiny, which is "
+            f"{release.name} could not be fetched ({hub.reason_of(error)}). Download {' and '.join(FILES)} "
+            f"from the Hugging Face repository {release.repository} ({about}) "
+            f"and put them into {release.by_hand}, or use the estimator tiny, which is "
             "inside the package."
         ) from error
-    finally:
-        hub_logging.set_verbosity(verbosity)
 
 
 def load(folder: Path) -> Any:

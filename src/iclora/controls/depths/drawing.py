@@ -17,6 +17,7 @@ from iclora.controls.depths.conventions import NEAR_WHITE, check_convention, col
 from iclora.controls.depths.value import DepthFilm, Depths
 from iclora.controls.flow import check_stabilise, stabilised
 from iclora.errors import RequestError
+from iclora.media.room import check_room
 
 NEAR, FAR = 99.5, 0.5
 """Percentiles of all pixels of the clip that are drawn as nearest and as farthest."""
@@ -122,6 +123,7 @@ def draw_depths(
     check_drawing(convention=convention, near=near, far=far)
     between = depth_range(depths, near=near, far=far)
     film = film_drawn(depths, between=between, size=size, convention=convention, progress=progress)
+    check_room(film.num_frames, film.height, film.width)
     return film.read()
 
 

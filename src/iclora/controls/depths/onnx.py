@@ -47,10 +47,7 @@ class OnnxDepth:
     """
 
     def __init__(self, path: Path, *, distances: bool = False, device: str = "cpu") -> None:
-        check_onnx(path, device=device)
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+        onnxruntime, state = runtime(path)
         self._path, self._distances = path, distances
         self._failures = (state.Fail, state.RuntimeException, state.InvalidArgument, state.NotImplemented)
         try:
@@ -160,14 +157,33 @@ def check_onnx(path: Path, *, device: str = "cpu") -> None:
         MissingDependencyError: If onnxruntime is not installed.
         ModelError: If there is no such file.
     """
+    runtime(path)
+    onnx_providers(device)
+
+
+def runtime(path: Path) -> tuple[Any, Any]:
+    """Import what runs a network, once it is known to be there.
+
+    Args:
+        path: The network.
+
+    Returns:
+        onnxruntime, and its errors.
+
+    Raises:
+        MissingDependencyError: If onnxruntime is not installed.
+        ModelError: If the file is missing.
+    """
     if not path.is_file():
         raise ModelError(f"There is no file {path}; give the path of an .onnx file, or the estimator tiny.")
     try:
-        onnx_providers(device)
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError as error:
         raise MissingDependencyError(
             f"{path} needs onnxruntime, which is not installed: pip install 'iclora[onnx]'"
         ) from error
+    return onnxruntime, state
 
 
 def _fixed(size: object) -> bool:

@@ -42,8 +42,7 @@ def film_render(
         MediaError: If it cannot be read, or its distances are nothing but sky.
         RequestError: If `values` is neither, or as for `media.read`.
     """
-    if values is not None and values not in VALUES:
-        raise RequestError(f"A render's values cannot be {values!r}; say {' or '.join(VALUES)}.")
+    check_values(values)
     numbers = media.film_values(path, fps=fps, max_frames=max_frames, progress=progress)
     if values is None:
         values = "distance" if _is_exr(Path(path)) else "near"
@@ -91,6 +90,19 @@ def read_depths(
         RequestError: If `values` is neither, or as for `media.read`.
     """
     return film_render(path, values=values, fps=fps, max_frames=max_frames, progress=progress).read()
+
+
+def check_values(values: str | None) -> None:
+    """Refuse a word for what numbers of depth mean that is none.
+
+    Args:
+        values: As for `film_render`.
+
+    Raises:
+        RequestError: If it is neither of `VALUES`.
+    """
+    if values is not None and values not in VALUES:
+        raise RequestError(f"Values of depth cannot be {values!r}; say {' or '.join(VALUES)}.")
 
 
 def _is_exr(path: Path) -> bool:

@@ -12,6 +12,7 @@ from iclora.controls.point_tracks.checks import TrackFinding, check_tracks
 from iclora.controls.point_tracks.drawing import draw_tracks, film_tracks
 from iclora.controls.point_tracks.files import TRACK_SUFFIXES, read_tracks, save_tracks
 from iclora.controls.point_tracks.following import DEFAULT_TRACKS, find_tracks, follow_points, follow_video
+from iclora.controls.point_tracks.json_files import sayable_to_editor
 from iclora.controls.point_tracks.splines import even_spline, keyed_spline
 from iclora.controls.point_tracks.value import Tracks, fit_tracks, moving_most, retime_tracks
 
@@ -33,4 +34,5 @@ __all__ = [
     "read_tracks",
     "retime_tracks",
     "save_tracks",
+    "sayable_to_editor",
 ]

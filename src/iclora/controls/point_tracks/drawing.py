@@ -17,6 +17,7 @@ from jaxtyping import Float32, Int, UInt8
 from iclora.clip import Clip, Film, Frames, redraw
 from iclora.controls.point_tracks.value import Tracks
 from iclora.errors import RequestError
+from iclora.media.room import check_room
 
 TRAIL_FRAMES = 50
 """Age in frames at which a place is last drawn."""
@@ -57,7 +58,9 @@ def draw_tracks(
 
     Source: `LTXVDrawTracks` of ComfyUI-LTXVideo's sparse_tracks.py (August 2026).
     """
-    return redraw(film_tracks(tracks, fps=fps), iter, progress=progress).read()
+    film = film_tracks(tracks, fps=fps)
+    check_room(film.num_frames, film.height, film.width)
+    return redraw(film, iter, progress=progress).read()
 
 
 def film_tracks(tracks: Tracks, *, fps: float | None = None) -> Film:

@@ -37,8 +37,8 @@ _EDITOR_NODE = "LTXVSparseTrackEditor"
 _OWN_KEYS = {"width", "height", "fps", "num_frames", "tracks"}
 _TRACK_KEYS = {"keypoints", "points", "start", "end", "hidden"}
 _MISSING_CANVAS = (
-    "do not say how large their canvas is; say it (--canvas WxH on the command line, or --size where both "
-    'are the same), or write {"width": .., "height": .., "tracks": [..]}.'
+    "do not say how large their canvas is; say it (--canvas WxH, or canvas=WxH after --control tracks=FILE; "
+    'or --size where both are the same), or write {"width": .., "height": .., "tracks": [..]}.'
 )
 
 Row = tuple[int, np.ndarray, np.ndarray]
@@ -82,6 +82,8 @@ def tracks_from_json(
     if canvas is None:
         raise InputError(f"The tracks {_MISSING_CANVAS}")
     length = num_frames or DEFAULT_FRAMES
+    if not 1 <= length <= MAX_FRAMES:
+        raise InputError(f"Cannot spread keypoints over {length} frames; ask for 1 to {MAX_FRAMES}.")
     rows = []
     for number, points in enumerate(lists, start=1):
         kind = "keypoints" if keypoints else "points"
@@ -123,8 +125,7 @@ def tracks_to_editor_json(tracks: Tracks) -> str:
         RequestError: If a track starts late or is hidden in between, which that form cannot say.
     """
     lengths = tracks.visible.sum(axis=1)
-    unbroken = tracks.visible == (np.arange(tracks.num_frames) < lengths[:, None])
-    broken = np.flatnonzero(~unbroken.all(axis=1)) + 1
+    broken = np.flatnonzero(~sayable_to_editor(tracks) & (lengths > 0)) + 1
     if len(broken):
         raise RequestError(
             f"The editor's form cannot say that a track starts late or is hidden, as {len(broken)} of "
@@ -137,6 +138,20 @@ def tracks_to_editor_json(tracks: Tracks) -> str:
         if length
     ]
     return json.dumps(lists) + "\n"
+
+
+def sayable_to_editor(tracks: Tracks) -> Bool[np.ndarray, " tracks"]:
+    """Say which tracks the editor's form can say.
+
+    Args:
+        tracks: The tracks.
+
+    Returns:
+        Whether each is visible from the first frame on, without a gap, until it ends for good.
+    """
+    lengths = tracks.visible.sum(axis=1)
+    unbroken = tracks.visible == (np.arange(tracks.num_frames) < lengths[:, None])
+    return np.asarray(unbroken.all(axis=1) & (lengths > 0))
 
 
 def _point(place: Float[np.ndarray, " axes"]) -> dict[str, float]:

@@ -16,9 +16,24 @@ from iclora.controls.poses.drawing import (
     draw_poses,
     film_poses,
 )
-from iclora.controls.poses.finding import ESTIMATORS, Estimator, check_somebody, find_poses
+from iclora.controls.poses.finding import (
+    ESTIMATORS,
+    Estimator,
+    check_estimator,
+    check_somebody,
+    find_poses,
+)
 from iclora.controls.poses.keypoint_files import holds_keypoints, read_keypoints, write_keypoints
-from iclora.controls.poses.placing import check_placing, fit, limb_lengths, place, retime, with_body
+from iclora.controls.poses.placing import (
+    check_placing,
+    check_retargeting,
+    fit,
+    limb_lengths,
+    place,
+    retarget,
+    retime,
+    with_body,
+)
 from iclora.controls.poses.poses import Poses, follow, leading
 from iclora.controls.poses.smoothing import (
     SMOOTH,
@@ -36,7 +51,9 @@ __all__ = [
     "Estimator",
     "Poses",
     "check_drawing",
+    "check_estimator",
     "check_placing",
+    "check_retargeting",
     "check_smoothing",
     "check_somebody",
     "default_stick_width",
@@ -53,6 +70,7 @@ __all__ = [
     "one_euro",
     "place",
     "read_keypoints",
+    "retarget",
     "retime",
     "smooth_poses",
     "with_body",

@@ -24,11 +24,16 @@ from iclora.clip import Clip, Film, Frames, redraw
 from iclora.controls.poses.poses import Poses
 from iclora.controls.poses.skeleton import BODY, COLOURS, FACE, FINGERS, LEFT_HAND, LIMBS, RIGHT_HAND
 from iclora.errors import RequestError
+from iclora.media.room import check_room
 
 MIN_SCORE = 0.3
 """Points of a lower score are not drawn, as in the annotators."""
 STICK_WIDTH_AT_512 = 4
 """Half the width of a limb, in pixels, on a picture whose shorter side is 512 pixels."""
+SURE_ALONE = 0.6
+"""Score from which a body point is drawn that no limb reaches and that lies apart from the others."""
+APART = 0.15
+"""Share of a person's size from which a point lies apart from those that limbs reach."""
 _LIMB_SHARE = 0.6
 _HAND_COLOUR = (0, 0, 255)
 _FACE_COLOUR = (255, 255, 255)
@@ -66,7 +71,8 @@ def draw_poses(
         poses: The keypoints.
         stick_width: Half the width of a limb in pixels, a whole number from 1 up; discs, bones and face
             points are drawn in proportion. None: by the size of the picture, 4 at a shorter side of 512.
-        min_score: Points of a lower score are left out, 0..1, and limbs that end at one.
+        min_score: Points of a lower score are left out, 0..1, and limbs that end at one. So are body points
+            that no limb reaches, apart from the others, with a score below 0.6.
         hands: Whether hands are drawn, where there are any.
         face: Whether face points are drawn, where there are any.
         progress: Called with (frames done, frames in all).
@@ -78,6 +84,7 @@ def draw_poses(
         RequestError: If a number is out of its range.
     """
     film = film_poses(poses, stick_width=stick_width, min_score=min_score, hands=hands, face=face)
+    check_room(film.num_frames, film.height, film.width)
     return redraw(film, iter, progress=progress).read()
 
 
@@ -149,10 +156,25 @@ def _there(points: Float32[np.ndarray, "points 3"], min_score: float) -> Bool[np
     return np.asarray((points[:, 2] > 0) & (points[:, 2] >= min_score))
 
 
+def _strays(body: Float32[np.ndarray, "18 3"], there: Bool[np.ndarray, " 18"]) -> Bool[np.ndarray, " 18"]:
+    """Which body points are likely mistakes: not sure, reached by no limb, and apart from what they reach."""
+    joined = np.zeros_like(there)
+    for start, end in LIMBS:
+        if there[start] and there[end]:
+            joined[[start, end]] = True
+    alone = there & ~joined & (body[:, 2] < SURE_ALONE)
+    if joined.any() and alone.any():
+        places = body[joined, :2]
+        nearest = np.linalg.norm(body[:, None, :2] - places, axis=-1).min(axis=1)
+        alone &= nearest > APART * (places.max(axis=0) - places.min(axis=0)).max()
+    return np.asarray(alone)
+
+
 def _draw_body(
     picture: UInt8[np.ndarray, "h w 3"], body: Float32[np.ndarray, "18 3"], size: int, min_score: float
 ) -> None:
     there = _there(body, min_score)
+    there &= ~_strays(body, there)
     for (start, end), colour in zip(LIMBS, COLOURS, strict=False):  # one colour more, for the last point
         if there[start] and there[end]:
             (x1, y1), (x2, y2) = body[start, :2].astype(float), body[end, :2].astype(float)

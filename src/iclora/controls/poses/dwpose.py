@@ -10,23 +10,20 @@ points, the middles of the eyes; COCO-WholeBody for the order of the 133 points.
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-from huggingface_hub.utils import logging as hub_logging
 from jaxtyping import Float, Float32, UInt8
 
+from iclora.controls import hub
 from iclora.controls.cache import cache_folder
+from iclora.controls.devices import onnx_providers
 from iclora.controls.poses.skeleton import BODY, FACE, LEFT_HAND, NUM_POINTS, RIGHT_HAND, from_coco
-from iclora.errors import MissingDependencyError, ModelError
+from iclora.errors import MissingDependencyError, ModelError, RequestError
 
-_LOG = logging.getLogger(__name__)
 REPOSITORY = "yzd-v/DWPose"
 DETECTOR, KEYPOINTS = "yolox_l.onnx", "dw-ll_ucoco_384.onnx"
 _INSTALL = "pip install onnxruntime tqdm && pip install --no-deps rtmlib"
@@ -37,21 +34,17 @@ class DWPose:
     """Finds people with DWPose.
 
     Args:
-        device: `cpu` or `cuda`, as onnxruntime has it.
+        device: `cpu`, or `cuda` or `cuda:N` where onnxruntime has it.
 
     Raises:
+        RequestError: If onnxruntime has no such device here, or cannot use it.
         MissingDependencyError: If `rtmlib` or onnxruntime is not installed.
         ModelError: If the networks cannot be fetched or read.
     """
 
     def __init__(self, *, device: str = "cpu") -> None:
-        try:
-            import rtmlib
-            from onnxruntime.capi import onnxruntime_pybind11_state as state
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"DWPose needs rtmlib, which is not installed: {_INSTALL}"
-            ) from error
+        check_dwpose(device)
+        rtmlib, state = packages()
         detector, keypoints = find(DETECTOR), find(KEYPOINTS)
         runtime: dict[str, Any] = {"backend": "onnxruntime", "device": device}
         try:
@@ -65,6 +58,12 @@ class DWPose:
                 f"{detector} or {keypoints} cannot be read as a network ({' '.join(str(error).split())}); "
                 "delete it and run again."
             ) from error
+        # onnxruntime goes on without a card that it cannot use.
+        if device != "cpu" and self._detector.session.get_providers()[0] == "CPUExecutionProvider":
+            raise RequestError(
+                f"onnxruntime was built for '{device}' and cannot use it; see what it says above, or leave "
+                "--device out."
+            )
 
     def __call__(
         self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]
@@ -88,6 +87,38 @@ class DWPose:
             yield [from_wholebody(person) for person in found]
 
 
+def check_dwpose(device: str) -> None:
+    """Refuse to run where DWPose cannot, before anything is read or fetched.
+
+    Args:
+        device: As for `DWPose`.
+
+    Raises:
+        RequestError: If onnxruntime has no such device here.
+        MissingDependencyError: If `rtmlib` or onnxruntime is not installed.
+    """
+    packages()
+    onnx_providers(device)
+
+
+def packages() -> tuple[Any, Any]:
+    """Import what runs the networks.
+
+    Returns:
+        `rtmlib`, and the errors of onnxruntime.
+
+    Raises:
+        MissingDependencyError: If one of them is not installed.
+    """
+    try:
+        import rtmlib
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+    except ImportError as error:
+        name = "onnxruntime" if (error.name or "").startswith("onnxruntime") else "rtmlib"
+        raise MissingDependencyError(f"DWPose needs {name}, which is not installed: {_INSTALL}") from error
+    return rtmlib, state
+
+
 def from_wholebody(points: Float[np.ndarray, "133 3"]) -> Float32[np.ndarray, "130 3"]:
     """Turn the 133 points of COCO-WholeBody into ours.
 
@@ -107,6 +138,12 @@ def from_wholebody(points: Float[np.ndarray, "133 3"]) -> Float32[np.ndarray, "1
     return person
 
 
+def files() -> list[Path]:
+    """Where each network lies, or would lie: put there by hand, else in the hub's cache."""
+    folder = cache_folder() / "dwpose"
+    return [hub.place_of(REPOSITORY, name, folder / name) for name in (DETECTOR, KEYPOINTS)]
+
+
 def find(name: str) -> Path:
     """Find a network of DWPose, and fetch it where it is not there yet.
 
@@ -122,17 +159,11 @@ def find(name: str) -> Path:
     by_hand = cache_folder() / "dwpose" / name
     if by_hand.is_file():
         return by_hand
-    if try_to_load_from_cache(REPOSITORY, name) is None:
-        _LOG.warning("Fetching %s of %s (Apache-2.0) from the hub, once, for DWPose.", name, REPOSITORY)
-    verbosity = hub_logging.get_verbosity()
-    hub_logging.set_verbosity(logging.ERROR)  # it would tell of each attempt; one line at the end is enough
     try:
-        return Path(hf_hub_download(REPOSITORY, name))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        return hub.download(REPOSITORY, name, about="for DWPose, Apache-2.0")
+    except hub.FAILURES as error:
         raise ModelError(
-            f"DWPose's {name} could not be fetched ({type(error).__name__}). Download {DETECTOR} and "
+            f"DWPose's {name} could not be fetched ({hub.reason_of(error)}). Download {DETECTOR} and "
             f"{KEYPOINTS} from the Hugging Face repository {REPOSITORY} and put them into {by_hand.parent}, "
             "or use the estimator blazepose, which needs no hub."
         ) from error
-    finally:
-        hub_logging.set_verbosity(verbosity)

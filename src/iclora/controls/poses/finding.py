@@ -13,7 +13,7 @@ from iclora.clip import Clip, Film
 from iclora.controls.cache import Cache, key_of
 from iclora.controls.poses import dwpose
 from iclora.controls.poses.blazepose import BlazePose
-from iclora.controls.poses.dwpose import DWPose
+from iclora.controls.poses.dwpose import DWPose, check_dwpose
 from iclora.controls.poses.poses import Poses, follow, leading
 from iclora.controls.poses.weights import find_blazepose
 from iclora.errors import RequestError
@@ -25,10 +25,10 @@ Estimator = Callable[[Iterable[UInt8[np.ndarray, "h w 3"]]], Iterator[list[Float
 """Finds people in the frames of one clip (RGB 0..255, in their order): yields for each frame the points of
 each person in it, x and y in pixels and a score 0..1."""
 
-ESTIMATORS: Mapping[str, Callable[[], Estimator]] = MappingProxyType(
+ESTIMATORS: Mapping[str, Callable[..., Estimator]] = MappingProxyType(
     {"blazepose": BlazePose, "dwpose": DWPose}
 )
-"""Estimators by name; a call loads the weights, fetched on first use."""
+"""Estimators by name; a call, with `device` or without, loads the weights, fetched on first use."""
 
 
 def find_poses(
@@ -36,6 +36,7 @@ def find_poses(
     *,
     estimator: str | Estimator = "blazepose",
     max_people: int | None = None,
+    device: str = "cpu",
     cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Poses:
@@ -45,6 +46,7 @@ def find_poses(
         clip: The filmed clip or film, RGB 0..255.
         estimator: A name in `ESTIMATORS`, or an estimator.
         max_people: How many people to keep at most, those seen longest and largest; None: all.
+        device: Where a named estimator runs, `cpu` or `cuda`.
         cache: Where what a named estimator finds is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
 
@@ -52,15 +54,13 @@ def find_poses(
         The keypoints as found, not smoothed. Nobody may be in them.
 
     Raises:
-        RequestError: If there is no such estimator, or the limit is below 1.
+        RequestError: If there is no such estimator or device, or the limit is below 1.
         MissingDependencyError: If the estimator's package is not installed.
         ModelError: If its weights cannot be fetched or read.
     """
-    if isinstance(estimator, str) and estimator not in ESTIMATORS:
-        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
-    if max_people is not None and max_people < 1:
-        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
-    find = ESTIMATORS[estimator]() if isinstance(estimator, str) else estimator
+    check_estimator(estimator, max_people=max_people, device=device)
+    where = {} if device == "cpu" else {"device": device}  # all run on the CPU, and one on that alone
+    find = ESTIMATORS[estimator](**where) if isinstance(estimator, str) else estimator
 
     def found() -> Float32[np.ndarray, "f p 130 3"]:
         frames = []
@@ -72,7 +72,7 @@ def find_poses(
 
     key = None
     if cache is not None and isinstance(estimator, str):
-        key = key_of(clip, "poses", estimator, *weights_of(estimator))
+        key = key_of(clip, "poses", estimator, *weights_of(estimator), device)
     if cache is None or key is None:
         points = found()
     else:
@@ -98,6 +98,34 @@ def weights_of(name: str) -> list[Path]:
     return [dwpose.find(file) for file in (dwpose.DETECTOR, dwpose.KEYPOINTS)]
 
 
+def check_estimator(
+    estimator: str | Estimator, *, max_people: int | None = None, device: str = "cpu"
+) -> None:
+    """Refuse an estimator that does not exist or cannot run here, and a limit that keeps nobody.
+
+    Args:
+        estimator: A name, or an estimator.
+        max_people: As for `find_poses`.
+        device: As for `find_poses`.
+
+    Raises:
+        RequestError: If there is none of that name, it does not run on that device, or the limit is below 1.
+        MissingDependencyError: If its package is not installed.
+    """
+    if max_people is not None and max_people < 1:
+        raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
+    if not isinstance(estimator, str):
+        return
+    if estimator not in ESTIMATORS:
+        raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
+    if estimator == "dwpose":
+        check_dwpose(device)
+    elif device != "cpu":
+        raise RequestError(
+            f"blazepose runs on the CPU, not on '{device}'; leave the device out, or use dwpose."
+        )
+
+
 def check_somebody(poses: Poses, *, min_score: float) -> None:
     """Refuse poses that would draw nothing but black.
 
@@ -111,5 +139,5 @@ def check_somebody(poses: Poses, *, min_score: float) -> None:
     if not poses.seen(min_score).any():
         raise RequestError(
             f"Nobody is found in any of the {poses.num_frames} frames with a score of {min_score:g}; bring a "
-            "clip in which people are larger, lower the least score, or try another estimator."
+            "clip in which people are larger, lower the least score (min-score), or try another estimator."
         )

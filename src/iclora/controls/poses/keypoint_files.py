@@ -280,7 +280,8 @@ def _triples(numbers: Any, name: str) -> Float32[np.ndarray, "n 3"]:
     """x, y and score after one another; a point with score 0 is nowhere."""
     if not isinstance(numbers, Sequence) or len(numbers) % 3:
         _refuse(f"'{name}' must be a list of x, y, score after one another")
-    points = np.array(numbers, dtype=np.float32).reshape(-1, 3)
+    with np.errstate(over="ignore"):  # what is too large for float32 is refused as infinite
+        points = np.array(numbers, dtype=np.float32).reshape(-1, 3)
     if not np.isfinite(points).all():
         _refuse(f"'{name}' holds numbers that are not finite")
     points[points[:, 2] <= 0] = 0

@@ -125,6 +125,57 @@ def check_placing(*, scale: float, move: tuple[float, float]) -> None:
         )
 
 
+def check_retargeting(
+    *, body: object | None, scale: float, move: tuple[float, float], person: int | None
+) -> None:
+    """Refuse words about another body or place that cannot be met, or do nothing.
+
+    Args:
+        body: The other body, or its file; None: none.
+        scale: As for `place`.
+        move: As for `place`.
+        person: Whom they are for, counted from 0; None: everybody.
+
+    Raises:
+        RequestError: If a number is out of its range, or a person is named whom nothing is done to.
+    """
+    check_placing(scale=scale, move=move)
+    if person is not None and person < 0:
+        raise RequestError(f"There is no person {person}; people are counted from 0.")
+    if person is not None and body is None and scale == 1 and tuple(move) == (0, 0):
+        raise RequestError(
+            f"Nothing is done to person {person}; say another body, a scale or a move, or leave person out."
+        )
+
+
+def retarget(
+    poses: Poses,
+    *,
+    body: Poses | None = None,
+    scale: float = 1.0,
+    move: tuple[float, float] = (0.0, 0.0),
+    person: int | None = None,
+) -> Poses:
+    """Give people another body, then another place.
+
+    Args:
+        poses: The motion.
+        body: Poses whose first person's limbs they get; None: they keep their own.
+        scale: As for `place`.
+        move: As for `place`.
+        person: Whose limbs and place change; None: everybody's.
+
+    Returns:
+        The poses, retargeted.
+
+    Raises:
+        RequestError: If there is no such person, or as for `with_body` and `place`.
+    """
+    if body is not None:
+        poses = with_body(poses, body, person=person)
+    return place(poses, scale=scale, move=move, person=person)
+
+
 def retime(poses: Poses, *, fps: float, num_frames: int | None = None) -> Poses:
     """Put keypoints on another clock, as `media.resample` puts frames: each frame takes the nearest old one.
 

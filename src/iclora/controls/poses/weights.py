@@ -57,6 +57,11 @@ def blazepose_folder() -> Path:
     return cache_folder() / "blazepose-0.10.21"
 
 
+def blazepose_files() -> list[Path]:
+    """Where each of BlazePose's networks lies, or would lie."""
+    return [blazepose_folder() / name for name in BLAZEPOSE]
+
+
 def find_blazepose(*, download: Callable[[Path], None] | None = None) -> dict[str, Path]:
     """Find BlazePose's networks, and fetch them where they are not there yet.
 
@@ -107,7 +112,7 @@ def download_wheel(folder: Path) -> None:
     """
     _LOG.warning("Fetching %s (36 MB, Apache-2.0) from the package index, once, for BlazePose.", WHEEL)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--no-input", "--timeout=15", "--retries=2", "--only-binary=:all:", *_PINNED_FOR]
+    command += ["--no-input", "--timeout=10", "--retries=0", "--only-binary=:all:", *_PINNED_FOR]
     command += ["--dest", str(folder), WHEEL]
     try:
         done = subprocess.run(

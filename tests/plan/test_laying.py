@@ -1,0 +1,123 @@
+"""plan.laying: a reference that is not what the adapter follows, its clock, and how its control is drawn."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iclora import adapters
+from iclora.errors import AdapterError
+from iclora.plan import Plan, ReferenceRequest, Request, Source, make_plan
+from tests.micro import random_layers, save_thick
+
+SOURCE = Source(label="in.mp4", height=64, width=64, num_frames=9, fps=16.0)
+
+
+def adapter(model: Path, path: Path, control: str, **dials: Any) -> Path:
+    metadata = adapters.describe(
+        downscale=1, temporal_factor=1, control=control, base="micro", version="1", config={"control": dials}
+    )
+    return adapters.write(path, random_layers(model), metadata)
+
+
+def planned(model: Path, file: Path | str, reference: ReferenceRequest) -> Plan:
+    return make_plan(
+        Request(prompt="", model=str(model), adapters=((str(file), 1.0),), references=(reference,))
+    )
+
+
+def said(plan: Plan, level: str) -> list[str]:
+    return [str(finding) for finding in plan.findings if finding.level == level]
+
+
+@pytest.mark.parametrize(
+    ("follows", "asked", "words"),
+    [
+        ("depth", "canny", "follows depth. Say --control depth=FILE, or name an adapter that follows canny."),
+        (
+            "union",
+            "tracks",
+            "follows canny or depth or pose. Say --control canny=FILE or --control depth=FILE",
+        ),
+        ("film", "canny", "follows film. Say --reference FILE, or name an adapter that follows canny."),
+    ],
+)
+def test_a_control_that_the_adapter_does_not_follow(
+    micro_model: Path, tmp_path: Path, follows: str, asked: str, words: str
+) -> None:
+    file = adapter(micro_model, tmp_path / "a.safetensors", follows)
+    plan = planned(micro_model, file, ReferenceRequest(source=SOURCE, control=asked))
+    (text,) = said(plan, "warning")
+    assert f"in.mp4: the control is {asked}, but the adapter {words}" in text
+
+
+@pytest.mark.parametrize("asked", ["canny", "depth", "pose", None])
+def test_a_union_follows_each_of_its_controls(micro_model: Path, tmp_path: Path, asked: str | None) -> None:
+    file = adapter(micro_model, tmp_path / "a.safetensors", "union")
+    plan = planned(micro_model, file, ReferenceRequest(source=SOURCE, control=asked))
+    assert said(plan, "warning") == [] and plan.adapters[0].controls == ("canny", "depth", "pose")
+
+
+@pytest.mark.parametrize(("has_rate", "told"), [(False, True), (True, False)])
+def test_pictures_without_a_rate(micro_model: Path, *, has_rate: bool, told: bool) -> None:
+    source = Source(label="in", height=64, width=64, num_frames=9, fps=16.0, has_rate=has_rate)
+    plan = planned(micro_model, "canny", ReferenceRequest(source=source, control="canny"))
+    text = (
+        "in: pictures have no frame rate; 16 per second are taken. Say the rate they were made at with --fps."
+    )
+    assert said(plan, "warning") == ([text] if told else [])
+
+
+def test_dials_are_said_where_there_are_any(micro_model: Path, tmp_path: Path) -> None:
+    thick = save_thick(micro_model, tmp_path / "thick.safetensors")
+    lines = Source(label="in.mp4", height=64, width=64, num_frames=9, fps=16.0, is_lines=True)
+    for file, told in ((thick, True), ("canny", False)):
+        for reference in (
+            ReferenceRequest(source=SOURCE, control="canny"),
+            ReferenceRequest(source=lines),
+        ):
+            notes = said(planned(micro_model, file, reference), "note")
+            assert any("lines 3 px thick, as the adapter 'thick'" in note for note in notes) is told
+
+
+def test_a_union_has_dials_of_each_control(micro_model: Path, tmp_path: Path) -> None:
+    file = adapter(micro_model, tmp_path / "a.safetensors", "union", thickness=3, convention="inferno")
+    for control, dials in (("canny", {"thickness": 3}), ("depth", {"convention": "inferno"}), ("pose", {})):
+        plan = planned(micro_model, file, ReferenceRequest(source=SOURCE, control=control))
+        assert plan.references[0].dials == dials
+        told = "in.mp4: convention inferno, as the adapter 'a' was trained on." in said(plan, "note")
+        assert told is (control == "depth")
+    assert plan.adapters[0].conventions == ("inferno",)
+    broken = adapter(micro_model, tmp_path / "b.safetensors", "union", glow=3)
+    with pytest.raises(AdapterError, match="on canny or depth or pose drawn with .*It has no dial 'glow'"):
+        planned(micro_model, broken, ReferenceRequest(source=SOURCE))
+
+
+@pytest.mark.parametrize(
+    ("name", "dials", "asked", "trained"),
+    [
+        ("a", {}, "inferno", "near-white"),
+        ("a", {}, "near-white", None),
+        ("a", {"convention": "inferno"}, "near-white", "inferno"),
+        ("ltx-2.3-22b-ic-lora-union-control-ref0.5", {}, "near-black", "near-white"),
+        ("ltx-2.3-22b-ic-lora-union-control-ref0.5", {}, "inferno", None),
+    ],
+)
+def test_depth_drawn_otherwise_than_in_training_is_told_once(
+    micro_model: Path, tmp_path: Path, name: str, dials: dict[str, str], asked: str, trained: str | None
+) -> None:
+    file = adapter(micro_model, tmp_path / f"{name}.safetensors", "depth" if name == "a" else "", **dials)
+    reference = ReferenceRequest(source=SOURCE, control="depth", dials={"convention": asked})
+    told = [text for text in said(planned(micro_model, file, reference), "warning") if "as asked" in text]
+    text = (
+        f"in.mp4: convention {asked} as asked, but the adapter '{name}' was trained on convention "
+        f"{trained}. Leave convention out, unless the control shall look otherwise."
+    )
+    assert told == ([] if trained is None else [text])
+
+
+def test_every_finding_that_changes_something_says_what_to_do(micro_model: Path) -> None:
+    reference = ReferenceRequest(source=SOURCE, control="canny", strength=2.0, downscale=0)
+    plan = planned(micro_model, "canny", reference)
+    wrong = [finding for finding in plan.findings if finding.level != "note"]
+    assert len(wrong) == 2 and all(finding.advice for finding in wrong)
