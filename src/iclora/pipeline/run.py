@@ -255,7 +255,7 @@ class Pipeline:
             The clip, the plan, and the references as they were used.
 
         Raises:
-            RequestError: If the plan holds an error or does not match what is given, or the result is not finite.
+            RequestError: The plan holds an error or does not fit what is given, or the result is not finite.
         """
         plan.check()
         _check_count("references", len(references), len(plan.references))
