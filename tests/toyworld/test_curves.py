@@ -23,7 +23,8 @@ def test_each_stage_with_a_log_has_a_panel(tmp_path: Path) -> None:
         (tmp_path / stage / "log.jsonl").write_text("\n".join(rows))
         draw(tmp_path, tmp_path / "curves.png")
         picture = cv2.imread(str(tmp_path / "curves.png"))
-        assert picture is not None
-        assert 0.0003 < (picture[..., 0] > picture[..., 2].astype(int) + 30).mean() < 0.2
+        assert (
+            picture is not None and 0.0003 < (picture[..., 0] > picture[..., 2].astype(int) + 30).mean() < 0.2
+        )
         widths.append(picture.shape[1])
     assert widths[1] == pytest.approx(2 * widths[0], abs=2)
