@@ -99,7 +99,7 @@ def test_people_are_kept_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "weights").write_bytes(b"1")
     frames = [[person(frame), person(100)] for frame in range(4)]
     monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": lambda: sees(*frames)})
-    monkeypatch.setattr(finding, "weights_of", lambda name: [tmp_path / "weights"])
+    monkeypatch.setattr(finding, "WEIGHTS", {"blazepose": lambda: [tmp_path / "weights"]})
     first = find_poses(clip_of(), cache=cache)
     monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": lambda: sees()})  # would see one frame too few
     assert np.array_equal(find_poses(clip_of(), cache=cache).points, first.points)

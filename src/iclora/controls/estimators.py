@@ -8,14 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from iclora.controls.depths import anything, onnx
-from iclora.controls.poses import blazepose, dwpose, weights
+from iclora.controls.poses import blazepose, dwpose, finding
 
 USUAL: Mapping[str, str] = MappingProxyType({"depth": "tiny", "pose": "blazepose"})
 """The estimator of each control that has one, where none is named."""
 _FILES: Mapping[str, Callable[[], list[Path]]] = MappingProxyType(
     {
-        "blazepose": weights.blazepose_files,
-        "dwpose": dwpose.files,
+        **finding.WEIGHTS,
         **{name: release.files for name, release in anything.RELEASES.items()},
     }
 )

@@ -15,7 +15,7 @@ from iclora.controls.poses import dwpose
 from iclora.controls.poses.blazepose import BlazePose
 from iclora.controls.poses.dwpose import DWPose, check_dwpose
 from iclora.controls.poses.poses import Poses, follow, leading
-from iclora.controls.poses.weights import find_blazepose
+from iclora.controls.poses.weights import blazepose_files
 from iclora.errors import RequestError
 
 _MIN_FRAMES = 3
@@ -29,6 +29,10 @@ ESTIMATORS: Mapping[str, Callable[..., Estimator]] = MappingProxyType(
     {"blazepose": BlazePose, "dwpose": DWPose}
 )
 """Estimators by name; a call, with `device` or without, loads the weights, fetched on first use."""
+WEIGHTS: Mapping[str, Callable[[], list[Path]]] = MappingProxyType(
+    {"blazepose": blazepose_files, "dwpose": dwpose.files}
+)
+"""Where those lie, or would lie."""
 
 
 def find_poses(
@@ -72,30 +76,13 @@ def find_poses(
 
     key = None
     if cache is not None and isinstance(estimator, str):
-        key = key_of(clip, "poses", estimator, *weights_of(estimator), device)
+        key = key_of(clip, "poses", estimator, *WEIGHTS[estimator](), device)
     if cache is None or key is None:
         points = found()
     else:
         points = cache.rows("poses", key, found, clip.num_frames).array()
     poses = Poses(points=points, height=clip.height, width=clip.width, fps=clip.fps)
     return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
-
-
-def weights_of(name: str) -> list[Path]:
-    """The files of an estimator, fetched where they are not there yet.
-
-    Args:
-        name: A name in `ESTIMATORS`.
-
-    Returns:
-        Their paths.
-
-    Raises:
-        ModelError: If they cannot be fetched.
-    """
-    if name == "blazepose":
-        return list(find_blazepose().values())
-    return [dwpose.find(file) for file in (dwpose.DETECTOR, dwpose.KEYPOINTS)]
 
 
 def check_estimator(
