@@ -162,7 +162,7 @@ def velocity(
             "A reference cache serves sampling alone: kept references have no gradients and no velocity. "
             "Call under torch.inference_mode() and without clean_too, or leave the cache out."
         )
-    seen = None if audio is not None else video.sequence.visible()
+    seen = None if audio is not None else video.sequence.visible
     stream = video if seen is None else replace(video, latents=video.latents[:, seen[0]], sequence=seen[1])
     asked = _Asked(perturbation=perturbation or Perturbation(), clean_too=clean_too)
     keepable = 0 if cache is None else keepable_of(cache.policy, stream.sequence)
