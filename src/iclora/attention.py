@@ -18,9 +18,9 @@ logarithm of the sum of its exponentials, and the pieces are merged exactly:
 
 A piece has one weight for each query. Where the tokens of an item have different ones (a mask), that item's
 keys are widened: what is added to a score is a number of the query times a number of the key, so a few more
-query/key columns carry it through the kernel (three, so that half precision holds all digits of the logarithm).
-Where gradients are wanted, which the logarithm has none of, all keys are widened.
-Either way no tensor of tokens x tokens is made.
+query/key columns carry it through the kernel (three, so that half precision holds all digits of the
+logarithm). Where gradients are wanted, which that sum has none of, all keys are widened. Either way no tensor
+of tokens x tokens is made.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _HALF = (torch.float16, torch.bfloat16)
 _NUM_COLUMNS = 8
 
 _Piece = tuple[Tensor, Tensor]
-"""Mixed values ``[b, k, q, d]`` and the logarithm of the sum of exponentials they were divided by, ``[b, k, q]``."""
+"""Mixed values ``[b, k, q, d]``, and the logarithm ``[b, k, q]`` of the sum of exponentials over the keys."""
 _Kernel = Callable[..., _Piece]
-"""Attention without a mask: of queries, keys, values and a scale (None is that of the head size) to a piece."""
+"""Unmasked attention: of queries, keys, values and a scale (None is that of the head size) to a piece."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -170,7 +170,7 @@ def attend(
     if opened > target and query.shape[2] > target:
         others = query[:, :, target:opened]
         mixed.append(F.scaled_dot_product_attention(others, key[:, :, :opened], value[:, :, :opened]))
-    # Joined with tokens before heads, as kernels return them and projections want them: nothing is copied twice.
+    # Joined with tokens before heads, as kernels return them and projections want them: copied once.
     return torch.cat([part.transpose(1, 2) for part in (*mixed, *rows)], dim=1).transpose(1, 2)
 
 
@@ -243,7 +243,8 @@ def _merged(pieces: list[_Piece]) -> Float[Tensor, "b k q d"]:
     """Merge what was attended to piece by piece."""
     shares = torch.stack([sums for _, sums in pieces]).softmax(dim=0)[..., None]
     first, *others = (share * mixed for share, (mixed, _) in zip(shares, pieces, strict=True))
-    return sum(others, start=first).to(pieces[0][0].dtype)
+    merged: Tensor = sum(others, start=first)
+    return merged.to(pieces[0][0].dtype)
 
 
 def _kernel(query: Tensor, key: Tensor, value: Tensor) -> _Kernel | None:
@@ -258,7 +259,7 @@ def _kernel(query: Tensor, key: Tensor, value: Tensor) -> _Kernel | None:
     return None if _best_of(query.device) == "none" else _on_cuda
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _best_of(device: torch.device) -> str:
     """Name the fastest kernel of a GPU, by the rules of PyTorch's own choice.
 
@@ -266,7 +267,8 @@ def _best_of(device: torch.device) -> str:
     """
     major, _ = torch.cuda.get_device_capability(device)
     # Before 9.15.1 cuDNN is wrong where the number of tokens is no multiple of 128 (PyTorch's issue 169849).
-    if torch.version.cuda and major in (9, 10) and (torch.backends.cudnn.version() or 0) > 91500:
+    version: int | None = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    if torch.version.cuda and major in (9, 10) and (version or 0) > 91500:
         return "cudnn"
     return "flash" if major >= 8 else "none"
 

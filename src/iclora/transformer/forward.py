@@ -251,6 +251,10 @@ def _runner(transformer: Any, block: Any, function: Any) -> Any:
 @cache
 def _compiled_block(function: Any) -> Any:
     """A block function compiled: what runs once ``transformer.compile_repeated_blocks()`` was called."""
+    # Each kind of video is compiled by itself: with and without references, weights, audio, a cache.
+    # After the limit, of 8 unless it is raised, the others would run uncompiled.
+    config = torch._dynamo.config
+    config.recompile_limit = max(config.recompile_limit, config.accumulated_recompile_limit)
     return torch.compile(function)
 
 
