@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -118,39 +119,75 @@ def useful_work(model: Any, layout: str, arguments: argparse.Namespace) -> int:
     return int(counter.get_total_flops())
 
 
-def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> list[Row]:
-    """Time all forwards of a layout, in turns, so that a slow moment of the machine slows all of them."""
+def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[Row]:
+    """Time all forwards of a layout; rows come as they are done.
+
+    They take turns, so that a slow moment of the machine slows all of them. Compiled ones take turns with
+    those of their weighting alone, and each weighting is compiled anew, as one video would be: graphs that
+    others left behind would change how it is compiled.
+    """
     device = torch.device(arguments.device)
-    torch.compiler.reset()  # each layout is compiled for its own shapes, as one video would be
-    rows: dict[tuple[str, str, str], Row] = {}
-    runs: dict[tuple[str, str, str], Run] = {}
-    for row, run in runs_of(model, layout, arguments):
-        torch.cuda.empty_cache()
-        rows[row.name] = row
-        try:
-            for sigma in (1.0, 0.9):  # compiles, and fills caches
-                run(sigma)
-            peak = peak_bytes(lambda run=run: run(0.9), device)
-            kept = run.kept_bytes if isinstance(run, Ours) else None
-            rows[row.name] = replace(row, peak_bytes=peak, kept_bytes=kept)
-            runs[row.name] = run
-        except torch.OutOfMemoryError:
-            continue  # its row stays empty
-    times: dict[tuple[str, str, str], list[float]] = {name: [] for name in runs}
-    for _ in range(arguments.rounds):
-        for name, run in runs.items():
-            times[name].append(seconds_of(lambda run=run: run(0.9), device))
-    for name, seconds in times.items():
-        plain = times.get((name[0], "1", name[2]))
-        rows[name] = replace(
-            rows[name],
-            milliseconds=1e3 * statistics.median(seconds),
-            ratio=statistics.median(a / b for a, b in zip(seconds, plain, strict=True)) if plain else None,
+    times: dict[tuple[str, str, str], list[float]] = {}
+    cases = groupby(
+        runs_of(model, layout, arguments), lambda case: case[0].weighting if arguments.compile else layout
+    )
+    for _, group in cases:
+        torch.compiler.reset()
+        torch._dynamo.utils.counters.clear()
+        warm = [(warmed(row, run, arguments), run) for row, run in group]
+        timed = [(row, run) for row, run in warm if row.peak_bytes is not None]
+        times |= {row.name: [] for row, _ in timed}
+        for _ in range(arguments.rounds):
+            for row, run in timed:
+                times[row.name].append(seconds_of(lambda run=run: run(0.9), device))
+        for row, run in warm:
+            yield finished(row, run, times, arguments)
+
+
+def warmed(row: Row, run: Run, arguments: argparse.Namespace) -> Row:
+    """Compile a forward and measure its memory, which stays None where it ran out of that."""
+    device = torch.device(arguments.device)
+    torch.cuda.empty_cache()
+    try:
+        for sigma in (1.0, 0.9):  # compiles, and fills caches
+            run(sigma)
+        peak = peak_bytes(lambda: run(0.9), device)
+    except torch.OutOfMemoryError:
+        return row
+    if arguments.compile and row.program == "iclora":
+        check_compiled(row)
+    kept = run.kept_bytes if isinstance(run, Ours) else None
+    return replace(row, peak_bytes=peak, kept_bytes=kept)
+
+
+def check_compiled(row: Row) -> None:
+    """Refuse to time what does not run compiled, as far as PyTorch's own counters tell."""
+    counters = torch._dynamo.utils.counters
+    frames, breaks = counters["frames"], [reason.splitlines()[0] for reason in counters["graph_break"]]
+    if not frames["ok"] or frames["ok"] < frames["total"] or breaks:
+        raise RuntimeError(
+            f"Not all of {row.name} with references '{row.layout}' runs compiled: {frames['ok']} of "
+            f"{frames['total']} functions, and the graph breaks at {breaks or 'no place'}. See "
+            "TORCH_LOGS=graph_breaks,recompiles; what is not compiled is not timed here."
         )
-        if arguments.steps:
-            total = seconds_of(lambda name=name: steps(runs[name], arguments.steps), device)
-            rows[name] = replace(rows[name], loop_seconds=total)
-    return list(rows.values())
+
+
+def finished(
+    row: Row, run: Run, times: dict[tuple[str, str, str], list[float]], arguments: argparse.Namespace
+) -> Row:
+    """Fill in the times of a row, and those of a whole video if they are asked for."""
+    seconds, plain = times.get(row.name), times.get((row.program, "1", row.keys))
+    if not seconds:
+        return row
+    total = None
+    if arguments.steps:
+        total = seconds_of(lambda: steps(run, arguments.steps), torch.device(arguments.device))
+    return replace(
+        row,
+        milliseconds=1e3 * statistics.median(seconds),
+        ratio=statistics.median(a / b for a, b in zip(seconds, plain, strict=True)) if plain else None,
+        loop_seconds=total,
+    )
 
 
 def steps(run: Run, num_steps: int) -> None:
@@ -228,6 +265,12 @@ def markdown(table: Table) -> str:
     return "\n".join([f"{table.title}:", "", lines[0], "|" + "---|" * len(columns), *lines[1:], ""])
 
 
+def write(path: Path | None, header: str, tables: Sequence[Table]) -> None:
+    """Write the tables to a file, if one is asked for."""
+    if path is not None:
+        path.write_text("\n".join([header, "", *map(markdown, tables)]), encoding="utf-8")
+
+
 def described(model: Any, arguments: argparse.Namespace) -> str:
     """Say what is timed, and on what."""
     device = torch.device(arguments.device)
@@ -280,23 +323,26 @@ def main(words: Sequence[str] | None = None) -> int:
         ceiling = matmul_teraflops(device, size.dtype)
     if arguments.compile:
         model.compile_repeated_blocks()
-    rows = [row for layout in arguments.layouts for row in time_layout(model, layout, arguments)]
+        torch._dynamo.config.fail_on_recompile_limit_hit = True  # else the rest would run uncompiled
+    header = described(model, arguments)
+    if ceiling is not None:
+        header += f"; matrix products reach {ceiling:.0f} TFLOP/s"
+    rows: list[Row] = []
+    for layout in arguments.layouts:
+        for row in time_layout(model, layout, arguments):
+            rows.append(row)
+            write(arguments.markdown, header, [step_table(rows, work, ceiling)])  # a run may be cut short
     tables, broken = [step_table(rows, work, ceiling)], []
     if arguments.check:
         forms = {"iclora": fast_attention, "dense": dense_attention}
         measured = {name: attention_memory(form, (4, 8, 16)) for name, form in forms.items()}
         tables.append(memory_table(measured))
         broken = broken_bounds(rows, growth(measured["iclora"]))
-    header = described(model, arguments)
-    if ceiling is not None:
-        header += f"; matrix products reach {ceiling:.0f} TFLOP/s"
     console = Console(width=120)
     console.print(header)
     for table in tables:
         console.print(table)
-    if arguments.markdown:
-        text = "\n".join([header, "", *map(markdown, tables)])
-        arguments.markdown.write_text(text, encoding="utf-8")
+    write(arguments.markdown, header, tables)
     for line in broken:
         print(f"broken: {line}", file=sys.stderr)
     return 1 if broken else 0

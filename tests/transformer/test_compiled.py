@@ -53,7 +53,7 @@ def test_many_videos_are_all_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
         return graph.forward
 
     torch.compiler.reset()
-    # An uncompiled block is an error: at a break of the graph, and at PyTorch's limit of graphs of one function.
+    # An uncompiled block is an error: at a break of the graph, and at the limit of graphs of a function.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured, fullgraph=True))
     monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
     model.compile_repeated_blocks()
