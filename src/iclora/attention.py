@@ -160,6 +160,7 @@ def attend(
     """
     if pairs is None:
         return F.scaled_dot_product_attention(query, key, value)
+    assert key.shape[2] == pairs.num_open + pairs.weights.shape[1], "kernels do not see what is missing"
     kernel = _kernel(query, key, value)
     if kernel is None:
         rows = _rows_widened(query, key, value, pairs)
