@@ -1,6 +1,7 @@
 """Videos that several processes share: `python -m tests.transformer.shared_videos RANK SIZE FOLDER`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ CASES: dict[str, dict[str, Any]] = {
     "values alone": {"items": WEIGHTED, "perturbation": Perturbation(values_only_blocks=(1,))},
     "apart": {"items": WEIGHTED, "perturbation": Perturbation(cross_modal=False)},
 }
+
+COMPILED = "compiled, kept"
 
 
 def laid_out(
@@ -82,7 +85,12 @@ def main(rank: int, size: int, folder: Path) -> None:
     torch.accelerator.device_count = lambda: 1  # diffusers divides by it, and there are none
     model = transformer()
     split_over(model, size)
-    torch.save({name: made(model, case) for name, case in CASES.items()}, folder / f"{rank}.pt")
+    found = {name: made(model, case) for name, case in CASES.items()}
+    # One graph for a block, with what goes from process to process in it.
+    torch.compile = partial(torch.compile, backend="eager", fullgraph=True)
+    model.compile_repeated_blocks()
+    found[COMPILED] = made(model, CASES["kept"])
+    torch.save(found, folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 

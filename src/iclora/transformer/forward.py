@@ -272,8 +272,7 @@ def _prepare(
     """Compute modulation, rotary angles and context; ``other`` is the stream that is exchanged with."""
     config = transformer.config
     split = split_of(transformer, tokens.stop - tokens.start) if kind == "video" else None
-    if split is not None:
-        tokens = slice(tokens.start + split.own.start, tokens.start + split.own.stop)
+    tokens = tokens if split is None else split.own(tokens)
     dtype = stream.latents.dtype
     scale = config.timestep_scale_multiplier
     positions = stream.sequence.positions[:, :, tokens]

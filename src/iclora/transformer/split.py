@@ -39,10 +39,9 @@ class Split:
     rank: int
     counts: tuple[int, ...]
 
-    @property
-    def own(self) -> slice:
-        """Which tokens are here."""
-        start = sum(self.counts[: self.rank])
+    def own(self, tokens: slice) -> slice:
+        """Which of the tokens that are shared out are here."""
+        start = tokens.start + sum(self.counts[: self.rank])
         return slice(start, start + self.counts[self.rank])
 
     def by_heads(self, tokens: Float[Tensor, "b k n d"]) -> Float[Tensor, "b h s d"]:
@@ -78,8 +77,10 @@ class Split:
 
     def _exchanged(self, parts: Tensor, given: list[int], taken: list[int]) -> Tensor:
         """Give each member its rows; the sizes say how many go to each and come from each."""
-        found: Tensor = collectives.all_to_all_single(parts.contiguous(), taken, given, self.group)
-        return collectives.wait_tensor(found)  # type: ignore[no-any-return]
+        group: Any = self.group
+        found = collectives.all_to_all_single(parts.contiguous(), taken, given, group)
+        there: Tensor = collectives.wait_tensor(found)  # type: ignore[no-untyped-call]
+        return there
 
 
 def split_over(transformer: Any, num_gpus: int) -> None:
