@@ -3,12 +3,14 @@
     python benchmarks/step.py --check                   a small model on any machine; `make bench`
     python benchmarks/step.py --size full --compile     LTX-2.3 geometry, 19 B parameters, on one GPU
         --diffusers --steps 8 --markdown step.md        ... with all there is
+    torchrun --nproc-per-node 2 benchmarks/step.py ...  a video over two GPUs
 
 Weights are random: time and memory do not depend on them.
 """
 
 import argparse
 import importlib.util
+import os
 import statistics
 import sys
 import time
@@ -26,7 +28,7 @@ from step_memory import attention_memory, dense_attention, fast_attention, growt
 from torch.utils.flop_counter import FlopCounterMode
 
 from iclora.attention import dense_weights, pair_weights
-from iclora.transformer import ReferenceCache
+from iclora.transformer import ReferenceCache, split_over
 
 WEIGHTINGS = ("1", "0.5", "mask")
 MAX_GROWTH = 1.1
@@ -279,8 +281,9 @@ def described(model: Any, arguments: argparse.Namespace) -> str:
     count = sum(parameter.numel() for parameter in model.parameters())
     official = "importable, but not timed" if importlib.util.find_spec("ltx_core") else "not importable"
     return (
-        f"{name}, torch {torch.__version__}; size {arguments.size}: {count / 1e9:.2f} B parameters, "
-        f"{SIZES[arguments.size].dtype}, {'compiled' if arguments.compile else 'not compiled'}, "
+        f"{arguments.num_gpus} x {name}, torch {torch.__version__}; size {arguments.size}: "
+        f"{count / 1e9:.2f} B parameters, {SIZES[arguments.size].dtype}, "
+        f"{'compiled' if arguments.compile else 'not compiled'}, "
         f"{'with' if arguments.audio else 'without'} audio; official package: {official}"
     )
 
@@ -302,6 +305,9 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
     parser.add_argument("--check", action="store_true", help="hold the bounds on time and memory, or exit 1")
     arguments = parser.parse_args(words)
+    arguments.num_gpus = int(os.environ.get("WORLD_SIZE", 1))
+    if arguments.num_gpus > 1 and arguments.diffusers:
+        parser.error("diffusers' own forward is timed on one GPU: leave --diffusers out")
     on_gpu = arguments.device.startswith("cuda")
     if on_gpu and not torch.cuda.is_available():
         parser.error("there is no GPU here: use --device cpu with --size small or micro")
@@ -310,20 +316,37 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-@torch.inference_mode()
-def main(words: Sequence[str] | None = None) -> int:
-    """Time, print, check."""
-    arguments = parsed(words)
+def prepared(arguments: argparse.Namespace) -> tuple[Any, dict[str, int], float | None]:
+    """Build the model, on this process's GPU and shared with those of the other processes of torchrun.
+
+    Returns:
+        The model; on GPUs the operations of each layout's unmasked step, and what all cards reach together.
+    """
     device, size = torch.device(arguments.device), SIZES[arguments.size]
-    torch.manual_seed(0)
-    model = build(size, arguments.layers, device)
     work, ceiling = {}, None
     if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    torch.manual_seed(0)
+    model = build(size, arguments.layers, device)
+    if device.type == "cuda":
         work = {layout: useful_work(model, layout, arguments) for layout in arguments.layouts}
-        ceiling = matmul_teraflops(device, size.dtype)
+        ceiling = matmul_teraflops(device, size.dtype) * arguments.num_gpus
+    if arguments.num_gpus > 1:
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        split_over(model, arguments.num_gpus)
     if arguments.compile:
         model.compile_repeated_blocks()
         torch._dynamo.config.fail_on_recompile_limit_hit = True  # else the rest would run uncompiled
+    return model, work, ceiling
+
+
+@torch.inference_mode()
+def main(words: Sequence[str] | None = None) -> int:
+    """Time, print, check; of several processes the first one prints."""
+    arguments = parsed(words)
+    model, work, ceiling = prepared(arguments)
+    first = int(os.environ.get("RANK", 0)) == 0
+    page = arguments.markdown if first else None
     header = described(model, arguments)
     if ceiling is not None:
         header += f"; matrix products reach {ceiling:.0f} TFLOP/s"
@@ -331,18 +354,17 @@ def main(words: Sequence[str] | None = None) -> int:
     for layout in arguments.layouts:
         for row in time_layout(model, layout, arguments):
             rows.append(row)
-            write(arguments.markdown, header, [step_table(rows, work, ceiling)])  # a run may be cut short
+            write(page, header, [step_table(rows, work, ceiling)])  # now, for a run may be cut short
     tables, broken = [step_table(rows, work, ceiling)], []
     if arguments.check:
         forms = {"iclora": fast_attention, "dense": dense_attention}
         measured = {name: attention_memory(form, (4, 8, 16)) for name, form in forms.items()}
         tables.append(memory_table(measured))
         broken = broken_bounds(rows, growth(measured["iclora"]))
-    console = Console(width=120)
-    console.print(header)
-    for table in tables:
-        console.print(table)
-    write(arguments.markdown, header, tables)
+    write(page, header, tables)
+    console = Console(width=120, quiet=not first)
+    for part in (header, *tables):
+        console.print(part)
     for line in broken:
         print(f"broken: {line}", file=sys.stderr)
     return 1 if broken else 0

@@ -1,6 +1,10 @@
 """benchmarks/step.py: its rows, the bounds it holds, and the memory it measures."""
 
 import importlib
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -106,6 +110,31 @@ def test_what_does_not_run_compiled_is_not_timed(step: Any, monkeypatch: pytest.
     monkeypatch.setattr(room, "text_attention", broken)
     with pytest.raises(RuntimeError, match="references 'half' runs compiled"):
         step.main(COMPILED)
+
+
+def test_processes_of_torchrun_share_the_videos(tmp_path: Path) -> None:
+    page = tmp_path / "step.md"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # diffusers divides by the number of GPUs, and there are none.
+    code = (
+        "import sys, torch; torch.accelerator.device_count = lambda: 1; import step; step.main(sys.argv[1:])"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *FEW, "--layouts", "half", "--steps", "2", "--markdown", str(page)],
+            cwd=ROOT / "benchmarks",
+            env=os.environ
+            | {"PYTHONPATH": str(ROOT / "src"), "RANK": str(rank), "WORLD_SIZE": "2"}
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            stdout=subprocess.DEVNULL,
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=250) for process in processes] == [0, 0]
+    text = page.read_text("utf-8")
+    assert text.startswith("2 x CPU") and text.count("| iclora | half |") == 6
 
 
 def test_both_forwards_agree_on_what_they_are_given(step: Any) -> None:
