@@ -1,6 +1,7 @@
 """Pair weights against the plain formula."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -69,6 +70,31 @@ def test_attend_is_the_plain_formula(layout: Layout, seed: int) -> None:
     with torch.inference_mode():
         first = attend(query[:, :, :asked], key, value, pairs)
     torch.testing.assert_close(first, expected[:, :, :asked], rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=20)
+@given(st.floats(1e-3, 1), st.integers(0, 1000))
+def test_one_weight_is_a_mask_of_that_weight_everywhere(weight: float, seed: int) -> None:
+    """A piece with one weight is merged, one with a weight for each key is widened: both are the same."""
+    pairs = pairs_of((5, 6, (4, 3), [[weight] * 4 + [weight**2] * 3]))
+    tokens = inputs(1, 13, seed)
+    assert pairs.even == (True, True)
+    masked = attend(*tokens, replace(pairs, even=(False, False)))
+    torch.testing.assert_close(attend(*tokens, pairs), masked, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=4), st.integers(0, 1000), st.booleans())
+def test_a_larger_weight_is_looked_at_more(weights: list[float], seed: int, even: bool) -> None:
+    query, key, value = inputs(1, 9, seed)
+    value[:] = 0
+    value[:, :, 5:] = 1  # so that what comes out is the share of the item
+    shares = [
+        attend(query, key, value, replace(pairs_of((5, 5, (4,), [[weight] * 4])), even=(even,)))[:, :, :5]
+        for weight in sorted(weights)
+    ]
+    for less, more in pairwise(shares):
+        assert bool((less <= more + 1e-6).all()) and float(more.sum()) >= float(less.sum()) - 1e-5
 
 
 @pytest.mark.parametrize(
