@@ -3,17 +3,20 @@
     python benchmarks/step.py --check                   a small model on any machine; `make bench`
     python benchmarks/step.py --size full --compile     LTX-2.3 geometry, 19 B parameters, on one GPU
         --diffusers --steps 8 --markdown step.md        ... with all there is
+    torchrun --nproc-per-node 2 benchmarks/step.py ...  a video over two GPUs
 
 Weights are random: time and memory do not depend on them.
 """
 
 import argparse
 import importlib.util
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from step_memory import attention_memory, dense_attention, fast_attention, growt
 from torch.utils.flop_counter import FlopCounterMode
 
 from iclora.attention import dense_weights, pair_weights
-from iclora.transformer import ReferenceCache
+from iclora.transformer import ReferenceCache, split_over
 
 WEIGHTINGS = ("1", "0.5", "mask")
 MAX_GROWTH = 1.1
@@ -118,39 +121,75 @@ def useful_work(model: Any, layout: str, arguments: argparse.Namespace) -> int:
     return int(counter.get_total_flops())
 
 
-def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> list[Row]:
-    """Time all forwards of a layout, in turns, so that a slow moment of the machine slows all of them."""
+def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[Row]:
+    """Time all forwards of a layout; rows come as they are done.
+
+    They take turns, so that a slow moment of the machine slows all of them. Compiled ones take turns with
+    those of their weighting alone, and each weighting is compiled anew, as one video would be: graphs that
+    others left behind would change how it is compiled.
+    """
     device = torch.device(arguments.device)
-    torch.compiler.reset()  # each layout is compiled for its own shapes, as one video would be
-    rows: dict[tuple[str, str, str], Row] = {}
-    runs: dict[tuple[str, str, str], Run] = {}
-    for row, run in runs_of(model, layout, arguments):
-        torch.cuda.empty_cache()
-        rows[row.name] = row
-        try:
-            for sigma in (1.0, 0.9):  # compiles, and fills caches
-                run(sigma)
-            peak = peak_bytes(lambda run=run: run(0.9), device)
-            kept = run.kept_bytes if isinstance(run, Ours) else None
-            rows[row.name] = replace(row, peak_bytes=peak, kept_bytes=kept)
-            runs[row.name] = run
-        except torch.OutOfMemoryError:
-            continue  # its row stays empty
-    times: dict[tuple[str, str, str], list[float]] = {name: [] for name in runs}
-    for _ in range(arguments.rounds):
-        for name, run in runs.items():
-            times[name].append(seconds_of(lambda run=run: run(0.9), device))
-    for name, seconds in times.items():
-        plain = times.get((name[0], "1", name[2]))
-        rows[name] = replace(
-            rows[name],
-            milliseconds=1e3 * statistics.median(seconds),
-            ratio=statistics.median(a / b for a, b in zip(seconds, plain, strict=True)) if plain else None,
+    times: dict[tuple[str, str, str], list[float]] = {}
+    cases = groupby(
+        runs_of(model, layout, arguments), lambda case: case[0].weighting if arguments.compile else layout
+    )
+    for _, group in cases:
+        torch.compiler.reset()
+        torch._dynamo.utils.counters.clear()
+        warm = [(warmed(row, run, arguments), run) for row, run in group]
+        timed = [(row, run) for row, run in warm if row.peak_bytes is not None]
+        times |= {row.name: [] for row, _ in timed}
+        for _ in range(arguments.rounds):
+            for row, run in timed:
+                times[row.name].append(seconds_of(lambda run=run: run(0.9), device))
+        for row, run in warm:
+            yield finished(row, run, times, arguments)
+
+
+def warmed(row: Row, run: Run, arguments: argparse.Namespace) -> Row:
+    """Compile a forward and measure its memory, which stays None where it ran out of that."""
+    device = torch.device(arguments.device)
+    torch.cuda.empty_cache()
+    try:
+        for sigma in (1.0, 0.9):  # compiles, and fills caches
+            run(sigma)
+        peak = peak_bytes(lambda: run(0.9), device)
+    except torch.OutOfMemoryError:
+        return row
+    if arguments.compile and row.program == "iclora":
+        check_compiled(row)
+    kept = run.kept_bytes if isinstance(run, Ours) else None
+    return replace(row, peak_bytes=peak, kept_bytes=kept)
+
+
+def check_compiled(row: Row) -> None:
+    """Refuse to time what does not run compiled, as far as PyTorch's own counters tell."""
+    counters = torch._dynamo.utils.counters
+    frames, breaks = counters["frames"], [reason.splitlines()[0] for reason in counters["graph_break"]]
+    if not frames["ok"] or frames["ok"] < frames["total"] or breaks:
+        raise RuntimeError(
+            f"Not all of {row.name} with references '{row.layout}' runs compiled: {frames['ok']} of "
+            f"{frames['total']} functions, and the graph breaks at {breaks or 'no place'}. See "
+            "TORCH_LOGS=graph_breaks,recompiles; what is not compiled is not timed here."
         )
-        if arguments.steps:
-            total = seconds_of(lambda name=name: steps(runs[name], arguments.steps), device)
-            rows[name] = replace(rows[name], loop_seconds=total)
-    return list(rows.values())
+
+
+def finished(
+    row: Row, run: Run, times: dict[tuple[str, str, str], list[float]], arguments: argparse.Namespace
+) -> Row:
+    """Fill in the times of a row, and those of a whole video if they are asked for."""
+    seconds, plain = times.get(row.name), times.get((row.program, "1", row.keys))
+    if not seconds:
+        return row
+    total = None
+    if arguments.steps:
+        total = seconds_of(lambda: steps(run, arguments.steps), torch.device(arguments.device))
+    return replace(
+        row,
+        milliseconds=1e3 * statistics.median(seconds),
+        ratio=statistics.median(a / b for a, b in zip(seconds, plain, strict=True)) if plain else None,
+        loop_seconds=total,
+    )
 
 
 def steps(run: Run, num_steps: int) -> None:
@@ -228,6 +267,12 @@ def markdown(table: Table) -> str:
     return "\n".join([f"{table.title}:", "", lines[0], "|" + "---|" * len(columns), *lines[1:], ""])
 
 
+def write(path: Path | None, header: str, tables: Sequence[Table]) -> None:
+    """Write the tables to a file, if one is asked for."""
+    if path is not None:
+        path.write_text("\n".join([header, "", *map(markdown, tables)]), encoding="utf-8")
+
+
 def described(model: Any, arguments: argparse.Namespace) -> str:
     """Say what is timed, and on what."""
     device = torch.device(arguments.device)
@@ -236,8 +281,9 @@ def described(model: Any, arguments: argparse.Namespace) -> str:
     count = sum(parameter.numel() for parameter in model.parameters())
     official = "importable, but not timed" if importlib.util.find_spec("ltx_core") else "not importable"
     return (
-        f"{name}, torch {torch.__version__}; size {arguments.size}: {count / 1e9:.2f} B parameters, "
-        f"{SIZES[arguments.size].dtype}, {'compiled' if arguments.compile else 'not compiled'}, "
+        f"{arguments.num_gpus} x {name}, torch {torch.__version__}; size {arguments.size}: "
+        f"{count / 1e9:.2f} B parameters, {SIZES[arguments.size].dtype}, "
+        f"{'compiled' if arguments.compile else 'not compiled'}, "
         f"{'with' if arguments.audio else 'without'} audio; official package: {official}"
     )
 
@@ -259,6 +305,9 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
     parser.add_argument("--check", action="store_true", help="hold the bounds on time and memory, or exit 1")
     arguments = parser.parse_args(words)
+    arguments.num_gpus = int(os.environ.get("WORLD_SIZE", 1))
+    if arguments.num_gpus > 1 and arguments.diffusers:
+        parser.error("diffusers' own forward is timed on one GPU: leave --diffusers out")
     on_gpu = arguments.device.startswith("cuda")
     if on_gpu and not torch.cuda.is_available():
         parser.error("there is no GPU here: use --device cpu with --size small or micro")
@@ -267,36 +316,55 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-@torch.inference_mode()
-def main(words: Sequence[str] | None = None) -> int:
-    """Time, print, check."""
-    arguments = parsed(words)
+def prepared(arguments: argparse.Namespace) -> tuple[Any, dict[str, int], float | None]:
+    """Build the model, on this process's GPU and shared with those of the other processes of torchrun.
+
+    Returns:
+        The model; on GPUs the operations of each layout's unmasked step, and what all cards reach together.
+    """
     device, size = torch.device(arguments.device), SIZES[arguments.size]
-    torch.manual_seed(0)
-    model = build(size, arguments.layers, device)
     work, ceiling = {}, None
     if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    torch.manual_seed(0)
+    model = build(size, arguments.layers, device)
+    if device.type == "cuda":
         work = {layout: useful_work(model, layout, arguments) for layout in arguments.layouts}
-        ceiling = matmul_teraflops(device, size.dtype)
+        ceiling = matmul_teraflops(device, size.dtype) * arguments.num_gpus
+    if arguments.num_gpus > 1:
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        split_over(model, arguments.num_gpus)
     if arguments.compile:
         model.compile_repeated_blocks()
-    rows = [row for layout in arguments.layouts for row in time_layout(model, layout, arguments)]
+        torch._dynamo.config.fail_on_recompile_limit_hit = True  # else the rest would run uncompiled
+    return model, work, ceiling
+
+
+@torch.inference_mode()
+def main(words: Sequence[str] | None = None) -> int:
+    """Time, print, check; of several processes the first one prints."""
+    arguments = parsed(words)
+    model, work, ceiling = prepared(arguments)
+    first = int(os.environ.get("RANK", 0)) == 0
+    page = arguments.markdown if first else None
+    header = described(model, arguments)
+    if ceiling is not None:
+        header += f"; matrix products reach {ceiling:.0f} TFLOP/s"
+    rows: list[Row] = []
+    for layout in arguments.layouts:
+        for row in time_layout(model, layout, arguments):
+            rows.append(row)
+            write(page, header, [step_table(rows, work, ceiling)])  # now, for a run may be cut short
     tables, broken = [step_table(rows, work, ceiling)], []
     if arguments.check:
         forms = {"iclora": fast_attention, "dense": dense_attention}
         measured = {name: attention_memory(form, (4, 8, 16)) for name, form in forms.items()}
         tables.append(memory_table(measured))
         broken = broken_bounds(rows, growth(measured["iclora"]))
-    header = described(model, arguments)
-    if ceiling is not None:
-        header += f"; matrix products reach {ceiling:.0f} TFLOP/s"
-    console = Console(width=120)
-    console.print(header)
-    for table in tables:
-        console.print(table)
-    if arguments.markdown:
-        text = "\n".join([header, "", *map(markdown, tables)])
-        arguments.markdown.write_text(text, encoding="utf-8")
+    write(page, header, tables)
+    console = Console(width=120, quiet=not first)
+    for part in (header, *tables):
+        console.print(part)
     for line in broken:
         print(f"broken: {line}", file=sys.stderr)
     return 1 if broken else 0

@@ -11,14 +11,22 @@ added to the score, in both directions. Items that do not see each other are pai
 
 *Open* are the items appended before the first weighted one: all of them see each other (official rule).
 
-For one row of that table, what is added to a score is a number of the query times a number of the key. So
-a few more query/key columns carry it through an unmasked kernel (three, so that half precision holds all
-digits of the logarithm), and no tensor of tokens x tokens is made.
+In sampling, each row of that table is attended to in pieces, by an unmasked kernel that also returns the
+logarithm of the sum of its exponentials, and the pieces are merged exactly:
+
+    out = sum_i w_i exp(lse_i) out_i / sum_i w_i exp(lse_i)
+
+A piece has one weight for each query. Where the tokens of an item have different ones (a mask), that item's
+keys are widened: what is added to a score is a number of the query times a number of the key, so a few more
+query/key columns carry it through the kernel (three, so that half precision holds all digits of the
+logarithm). Where gradients are wanted, which that sum has none of, all keys are widened. Either way no tensor
+of tokens x tokens is made.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -31,8 +39,14 @@ from iclora.reference import TokenSequence
 
 # exp() of this is exactly 0 in float32; divided by the score's scale it is still finite in half precision.
 LOG_ZERO = -1e3
+_HALF = (torch.float16, torch.bfloat16)
 # Columns added to queries and keys: three are used, but kernels want head sizes in multiples of 8.
 _NUM_COLUMNS = 8
+
+_Piece = tuple[Tensor, Tensor]
+"""Mixed values ``[b, k, q, d]``, and the logarithm ``[b, k, q]`` of the sum of exponentials over the keys."""
+_Kernel = Callable[..., _Piece]
+"""Unmasked attention: of queries, keys, values and a scale (None is that of the head size) to a piece."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,12 +58,14 @@ class PairWeights:
         num_open: Target tokens and the appended ones that see all of each other.
         isolated: Tokens of each further item; an item sees the target and itself.
         weights: Weight of each token after the open ones, ``[b, r]``, 0 to 1.
+        even: For each further item whether its tokens have one weight (each batch element its own).
     """
 
     num_target: int
     num_open: int
     isolated: tuple[int, ...]
     weights: Float[Tensor, "b r"]
+    even: tuple[bool, ...]
 
     @property
     def spans(self) -> list[tuple[int, int]]:
@@ -78,12 +94,15 @@ def pair_weights(sequence: TokenSequence) -> PairWeights | None:
         torch.ones(batch, length, device=sequence.mask.device) if weights is None else weights.float()
         for length, weights in zip(lengths[first:], appended[first:], strict=True)
     ]
-    isolated = lengths[first:] if sequence.isolate is not False else (sum(lengths),)
+    isolated, even = lengths[first:], sequence.even[first:]
+    if sequence.isolate is False:
+        isolated, even = (sum(lengths),), (len(lengths) == 1 and even[0],)
     return PairWeights(
         num_target=sequence.num_target,
         num_open=sequence.num_target + sum(lengths[:first]),
         isolated=isolated,
         weights=torch.cat(columns, dim=1),
+        even=even,
     )
 
 
@@ -141,32 +160,19 @@ def attend(
     """
     if pairs is None:
         return F.scaled_dot_product_attention(query, key, value)
-    target, opened, asked = pairs.num_target, pairs.num_open, query.shape[2]
-    logs = _column_parts(pairs.weights, query)
-    ones = _column_ones(query)
-    long_key = torch.cat([key, F.pad(logs, (0, 0, opened, 0))], dim=-1)
-    long_query = torch.cat([query[:, :, :target], ones[:, :, :target]], dim=-1)
-    mixed = [_attend_long(long_query, long_key, value)]
-    if opened > target and asked > target:
-        seen = slice(None, opened)
+    assert key.shape[2] == pairs.num_open + pairs.weights.shape[1], "kernels do not see what is missing"
+    kernel = _kernel(query, key, value)
+    if kernel is None:
+        rows = _rows_widened(query, key, value, pairs)
+    else:
+        rows = _rows_in_pieces(kernel, query, key, value, pairs)
+    mixed = [next(rows)]
+    target, opened = pairs.num_target, pairs.num_open
+    if opened > target and query.shape[2] > target:
         others = query[:, :, target:opened]
-        mixed.append(F.scaled_dot_product_attention(others, key[:, :, seen], value[:, :, seen]))
-    for start, end in pairs.spans:
-        if asked <= start:
-            break
-        stop = min(end, asked)
-        item = slice(start, end)
-        target_key = torch.cat([key[:, :, :target], ones[:, :, :target]], dim=-1)
-        own_key = F.pad(key[:, :, item], (0, _NUM_COLUMNS))
-        long_query = torch.cat([query[:, :, start:stop], logs[:, :, start - opened : stop - opened]], dim=-1)
-        mixed.append(
-            _attend_long(
-                long_query,
-                torch.cat([target_key, own_key], dim=2),
-                torch.cat([value[:, :, :target], value[:, :, item]], dim=2),
-            )
-        )
-    return torch.cat(mixed, dim=2)
+        mixed.append(F.scaled_dot_product_attention(others, key[:, :, :opened], value[:, :, :opened]))
+    # Joined with tokens before heads, as kernels return them and projections want them: copied once.
+    return torch.cat([part.transpose(1, 2) for part in (*mixed, *rows)], dim=1).transpose(1, 2)
 
 
 def attend_apart(
@@ -190,17 +196,117 @@ def attend_apart(
     return torch.cat([F.scaled_dot_product_attention(*part) for part in parts], dim=2)
 
 
-def _attend_long(
-    query: Float[Tensor, "b k i e"], key: Float[Tensor, "b k j e"], value: Float[Tensor, "b k j d"]
-) -> Float[Tensor, "b k i d"]:
-    """Attend with added columns, the scale that of the true head size."""
+def _rows_in_pieces(
+    kernel: _Kernel, query: Tensor, key: Tensor, value: Tensor, pairs: PairWeights
+) -> Iterator[Tensor]:
+    """Attend from the target, then from each isolated item that asks, piece by piece."""
+    target, opened, asked = pairs.num_target, pairs.num_open, query.shape[2]
+    logs = pairs.weights.log()[:, None]  # minus infinity, where the weight is 0, leaves a piece no share
+    asking = query[:, :, :target]
+    pieces = [kernel(asking, key[:, :, :opened], value[:, :, :opened])]
+    for (start, end), even in zip(pairs.spans, pairs.even, strict=True):
+        own_key, own_value = key[:, :, start:end], value[:, :, start:end]
+        if even:
+            mixed, sums = kernel(asking, own_key, own_value)
+            pieces.append((mixed, sums + logs[..., start - opened, None]))
+        else:
+            columns = _column_parts(pairs.weights[:, start - opened : end - opened], query)
+            pieces.append(_widened(kernel, _with_ones(asking), torch.cat([own_key, columns], -1), own_value))
+    yield _merged(pieces)
+    for start, end in pairs.spans:
+        if asked <= start:
+            break
+        stop = min(end, asked)
+        asking = query[:, :, start:stop]
+        mixed, sums = kernel(asking, key[:, :, :target], value[:, :, :target])
+        sums = sums + logs[..., start - opened : stop - opened]
+        yield _merged([(mixed, sums), kernel(asking, key[:, :, start:end], value[:, :, start:end])])
+
+
+def _rows_widened(query: Tensor, key: Tensor, value: Tensor, pairs: PairWeights) -> Iterator[Tensor]:
+    """Attend from the target, then from each isolated item that asks, all weights in columns."""
+    target, opened, asked = pairs.num_target, pairs.num_open, query.shape[2]
+    logs = _column_parts(pairs.weights, query)
+    long_key = torch.cat([key, F.pad(logs, (0, 0, opened, 0))], dim=-1)
+    yield _widened(_plain, _with_ones(query[:, :, :target]), long_key, value)[0]
+    for start, end in pairs.spans:
+        if asked <= start:
+            break
+        stop = min(end, asked)
+        long_query = torch.cat([query[:, :, start:stop], logs[:, :, start - opened : stop - opened]], dim=-1)
+        own_key = F.pad(key[:, :, start:end], (0, _NUM_COLUMNS))
+        seen_key = torch.cat([_with_ones(key[:, :, :target]), own_key], dim=2)
+        seen_value = torch.cat([value[:, :, :target], value[:, :, start:end]], dim=2)
+        yield _widened(_plain, long_query, seen_key, seen_value)[0]
+
+
+def _merged(pieces: list[_Piece]) -> Float[Tensor, "b k q d"]:
+    """Merge what was attended to piece by piece."""
+    shares = torch.stack([sums for _, sums in pieces]).softmax(dim=0)[..., None]
+    first, *others = (share * mixed for share, (mixed, _) in zip(shares, pieces, strict=True))
+    merged: Tensor = sum(others, start=first)
+    return merged.to(pieces[0][0].dtype)
+
+
+def _kernel(query: Tensor, key: Tensor, value: Tensor) -> _Kernel | None:
+    """Choose the unmasked kernel that tells its log-sum-exp; None: there is none, or gradients are wanted."""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value)):
+        return None
+    if query.device.type == "cpu":
+        return _on_cpu
+    width = query.shape[-1]
+    if query.device.type != "cuda" or query.dtype not in _HALF or width % 8 or width > 256 - _NUM_COLUMNS:
+        return None
+    return None if _best_of(query.device) == "none" else _on_cuda
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _best_of(device: torch.device) -> str:
+    """Name the fastest kernel of a GPU, by the rules of PyTorch's own choice.
+
+    Source: PyTorch's ``aten/src/ATen/native/transformers/cuda/sdp_utils.cpp``.
+    """
+    major, _ = torch.cuda.get_device_capability(device)
+    # Before 9.15.1 cuDNN is wrong where the number of tokens is no multiple of 128 (PyTorch's issue 169849).
+    version: int | None = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    if torch.version.cuda and major in (9, 10) and (version or 0) > 91500:
+        return "cudnn"
+    return "flash" if major >= 8 else "none"
+
+
+def _on_cpu(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> _Piece:
+    mixed, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, scale=scale)
+    return mixed, sums
+
+
+def _on_cuda(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> _Piece:
+    # cuDNN takes neither wider heads nor a single key.
+    if query.shape[-1] <= 128 and key.shape[2] > 1 and _best_of(query.device) == "cudnn":
+        found = torch.ops.aten._scaled_dot_product_cudnn_attention(query, key, value, None, True, scale=scale)
+    else:
+        found = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, scale=scale)
+    return found[0], found[1].reshape(query.shape[:3])  # cuDNN's sums have one more dimension, of 1
+
+
+def _plain(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> _Piece:
+    """Attention on any device, with gradients; it does not tell its log-sum-exp."""
+    return F.scaled_dot_product_attention(query, key, value, scale=scale), query.new_empty(0)
+
+
+def _widened(kernel: _Kernel, query: Tensor, key: Tensor, value: Tensor) -> _Piece:
+    """Attend with queries and keys that have columns added, the scale that of the true head size."""
     width = value.shape[-1]
-    padded = F.pad(value, (0, _NUM_COLUMNS))
-    return F.scaled_dot_product_attention(query, key, padded, scale=1 / math.sqrt(width))[..., :width]
+    mixed, sums = kernel(query, key, F.pad(value, (0, _NUM_COLUMNS)), 1 / math.sqrt(width))
+    return mixed[..., :width], sums
+
+
+def _with_ones(tokens: Float[Tensor, "b k s d"]) -> Float[Tensor, "b k s e"]:
+    """Add the columns that take up those of `_column_parts`."""
+    return F.pad(tokens, (0, _NUM_COLUMNS), value=1.0)
 
 
 def _column_parts(weights: Float[Tensor, "b r"], like: Float[Tensor, "b k s d"]) -> Float[Tensor, "b k r e"]:
-    """Return the columns that add ``log w`` to a score when multiplied with `_column_ones`."""
+    """Return the columns that add ``log w`` to a score when multiplied with ones."""
     logs = torch.where(weights > 0, weights.log(), LOG_ZERO)
     rest = logs * math.sqrt(like.shape[-1])
     parts = []
@@ -210,7 +316,3 @@ def _column_parts(weights: Float[Tensor, "b r"], like: Float[Tensor, "b k s d"])
         rest = rest - part.float()
     columns = F.pad(torch.stack(parts, dim=-1), (0, _NUM_COLUMNS - len(parts)))
     return columns[:, None].expand(-1, like.shape[1], -1, -1)
-
-
-def _column_ones(like: Float[Tensor, "b k s d"]) -> Float[Tensor, "b k s e"]:
-    return like.new_ones(1, 1, 1, _NUM_COLUMNS).expand(*like.shape[:3], -1)

@@ -1,12 +1,20 @@
 """benchmarks/step.py: its rows, the bounds it holds, and the memory it measures."""
 
 import importlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+
+from iclora.transformer import forward as room
 
 ROOT = Path(__file__).parent.parent.parent
 FEW = ["--device", "cpu", "--size", "micro", "--rounds", "1"]
@@ -57,6 +65,76 @@ def test_every_case_has_its_row(step: Any, tmp_path: Path, capsys: pytest.Captur
     # 2x2x4 cells; a half-size reference has 2x1x2, a full-size one as many as the target.
     assert {row[1]: row[4] for row in rows[2:]} == {"none": "16", "half": "20", "full": "32", "two": "24"}
     assert "references" in capsys.readouterr().out
+
+
+@pytest.fixture
+def _quickly_compiled(monkeypatch: pytest.MonkeyPatch, unchecked_shapes: None) -> Iterator[None]:
+    """Capture graphs, which takes long enough, but make no kernels of them."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
+    with torch._dynamo.config.patch(fail_on_recompile_limit_hit=False, recompile_limit=8):
+        yield
+
+
+COMPILED = [*FEW, "--compile", "--no-audio", "--layouts", "half"]
+
+
+@pytest.mark.usefixtures("_quickly_compiled")
+def test_each_weighting_is_compiled_anew_and_its_rows_are_kept(
+    step: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page, resets = tmp_path / "step.md", []
+    plain = torch.compiler.reset
+
+    def reset() -> None:
+        resets.append(page.read_text("utf-8").count("| iclora |") if page.exists() else 0)
+        if len(resets) == 3:
+            raise KeyboardInterrupt
+        plain()
+
+    monkeypatch.setattr(torch.compiler, "reset", reset)
+    with pytest.raises(KeyboardInterrupt):
+        step.main([*COMPILED, "--markdown", str(page)])
+    assert resets == [0, 2, 4]
+    ratios = [line.split(" | ")[6] for line in page.read_text("utf-8").splitlines() if "| iclora |" in line]
+    assert ratios[:2] == ["1.000", "1.000"] and all(float(ratio) > 0 for ratio in ratios)
+
+
+@pytest.mark.usefixtures("_quickly_compiled")
+def test_what_does_not_run_compiled_is_not_timed(step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> Any:
+        torch._dynamo.graph_break()
+        return plain(*arguments)
+
+    plain = room.text_attention
+    monkeypatch.setattr(room, "text_attention", broken)
+    with pytest.raises(RuntimeError, match="references 'half' runs compiled"):
+        step.main(COMPILED)
+
+
+def test_processes_of_torchrun_share_the_videos(tmp_path: Path) -> None:
+    page = tmp_path / "step.md"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # diffusers divides by the number of GPUs, and there are none.
+    code = (
+        "import sys, torch; torch.accelerator.device_count = lambda: 1; import step; step.main(sys.argv[1:])"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *FEW, "--layouts", "half", "--steps", "2", "--markdown", str(page)],
+            cwd=ROOT / "benchmarks",
+            env=os.environ
+            | {"PYTHONPATH": str(ROOT / "src"), "RANK": str(rank), "WORLD_SIZE": "2"}
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            stdout=subprocess.DEVNULL,
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=250) for process in processes] == [0, 0]
+    text = page.read_text("utf-8")
+    assert text.startswith("2 x CPU") and text.count("| iclora | half |") == 6
 
 
 def test_both_forwards_agree_on_what_they_are_given(step: Any) -> None:

@@ -132,10 +132,10 @@ def test_assemble_refuses_other_batches() -> None:
 
 def test_invisible_items_are_left_out() -> None:
     shown, hidden = control(seed=3, attention_strength=0.5), control(attention_strength=0.0)
-    found = assemble(video_target(), [hidden, shown]).visible()
+    found = assemble(video_target(), [hidden, shown]).visible
     assert found is not None
     kept, sequence = found
     assert kept.tolist() == [*range(12), *range(24, 36)]
     assert sequence.lengths == (12, 12)
     assert torch.equal(sequence.clean, assemble(video_target(), [shown]).clean)
-    assert assemble(video_target(), [shown]).visible() is None
+    assert assemble(video_target(), [shown]).visible is None

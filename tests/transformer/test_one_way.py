@@ -135,7 +135,7 @@ def test_references_of_weight_0_are_left_out() -> None:
         moved, _ = velocity(MODEL, stream(hidden, contexts(MODEL)[0]))
         expected, _ = velocity(MODEL, replace(stream(shown, contexts(MODEL)[0]), latents=kept))
     assert torch.equal(moved[:, :18], expected[:, :18])
-    seen = hidden.visible()
+    seen = hidden.visible
     assert seen is not None and seen[1].num_one_way == 1 and seen[1].num_two_way == 18
 
 

@@ -142,6 +142,11 @@ class TokenSequence:
         return tuple(weights is None or bool((weights > 0).any()) for weights in self.weights)
 
     @cached_property
+    def even(self) -> tuple[bool, ...]:
+        """For each appended item whether all its tokens have one weight (each batch element its own)."""
+        return tuple(w is None or bool((w == w[:, :1]).all()) for w in self.weights)
+
+    @cached_property
     def runs(self) -> tuple[int, ...]:
         """Number of tokens of each run of one mask value, common to the batch."""
         changes = (self.mask[:, 1:] != self.mask[:, :-1]).any(dim=0).nonzero()[:, 0] + 1
@@ -154,11 +159,11 @@ class TokenSequence:
         moving = (self.mask > 0).any(dim=0).nonzero()
         return max(self.num_target, int(moving[-1]) + 1 if len(moving) else 0)
 
+    @cached_property
     def visible(self) -> tuple[Int[Tensor, " kept"], TokenSequence] | None:
-        """Leave out the items whose attention weights are all 0: the target does not see them.
+        """The indices and the sequence of the tokens that stay when hidden items are left out, or None.
 
-        Returns:
-            The indices of the tokens that stay and the sequence of these alone; None where all stay.
+        Hidden are items whose attention weights are all 0: the target does not see them.
         """
         seen = self.seen
         if all(seen):

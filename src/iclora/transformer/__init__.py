@@ -2,5 +2,14 @@
 
 from iclora.transformer.cache import CachePolicy, ReferenceCache, keepable_of
 from iclora.transformer.forward import Perturbation, Stream, velocity
+from iclora.transformer.split import split_over
 
-__all__ = ["CachePolicy", "Perturbation", "ReferenceCache", "Stream", "keepable_of", "velocity"]
+__all__ = [
+    "CachePolicy",
+    "Perturbation",
+    "ReferenceCache",
+    "Stream",
+    "keepable_of",
+    "split_over",
+    "velocity",
+]

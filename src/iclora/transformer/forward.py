@@ -49,6 +49,7 @@ from iclora.transformer.layers import (
     text_attention,
 )
 from iclora.transformer.modulation import Modulation, levels_of, modulate
+from iclora.transformer.split import split_of
 
 # What a stream exchanges through, by diffusers' names: the gate on what it takes in, its angles in time.
 _EXCHANGE: dict[Kind, tuple[str, str]] = {
@@ -162,7 +163,7 @@ def velocity(
             "A reference cache serves sampling alone: kept references have no gradients and no velocity. "
             "Call under torch.inference_mode() and without clean_too, or leave the cache out."
         )
-    seen = None if audio is not None else video.sequence.visible()
+    seen = None if audio is not None else video.sequence.visible
     stream = video if seen is None else replace(video, latents=video.latents[:, seen[0]], sequence=seen[1])
     asked = _Asked(perturbation=perturbation or Perturbation(), clean_too=clean_too)
     keepable = 0 if cache is None else keepable_of(cache.policy, stream.sequence)
@@ -215,7 +216,7 @@ def _through_blocks(
     hidden = {kind: part(transformer, kind, "proj_in")(its.latents) for kind, its in parts.items()}
     conditions = {kind: its.conditions for kind, its in parts.items()}
     wanted = conditions  # the very same where all is wanted, for compiled blocks to be the same too
-    if parts["video"].wanted < conditions["video"].num_tokens:
+    if conditions["video"].split is None and parts["video"].wanted < conditions["video"].num_tokens:
         wanted = conditions | {"video": conditions["video"].first(parts["video"].wanted)}
     state = None if reference is None else transformer.proj_in(reference.latents)
     keeps = asked.cache if asked.fresh else None
@@ -251,6 +252,10 @@ def _runner(transformer: Any, block: Any, function: Any) -> Any:
 @cache
 def _compiled_block(function: Any) -> Any:
     """A block function compiled: what runs once ``transformer.compile_repeated_blocks()`` was called."""
+    # Each kind of video is compiled by itself: with and without references, weights, audio, a cache.
+    # After the limit, of 8 unless it is raised, the others would run uncompiled.
+    config = torch._dynamo.config
+    config.recompile_limit = max(config.recompile_limit, config.accumulated_recompile_limit)
     return torch.compile(function)
 
 
@@ -266,6 +271,8 @@ def _prepare(
 ) -> _Part:
     """Compute modulation, rotary angles and context; ``other`` is the stream that is exchanged with."""
     config = transformer.config
+    split = split_of(transformer, tokens.stop - tokens.start) if kind == "video" else None
+    tokens = tokens if split is None else split.own(tokens)
     dtype = stream.latents.dtype
     scale = config.timestep_scale_multiplier
     positions = stream.sequence.positions[:, :, tokens]
@@ -298,6 +305,7 @@ def _prepare(
         prompt_modulation=prompt,
         pairs=pairs,
         groups=one_way_groups(stream.sequence, pairs) if one_way else (),
+        split=split,
         **cross,
     )
     latents = stream.latents[:, tokens]
@@ -345,7 +353,7 @@ def _one_way_block(
     with_cross = condition.cross_modulation is not None
     if not whole and not with_cross:
         return None, Kept(own=None if values_only else own_keys(block, hidden, condition))
-    count = condition.num_tokens
+    count = condition.num_attended
     state, own = self_attention(block, hidden, condition, condition, values_only=values_only, num_found=count)
     state = text_attention(block, state, condition)
     heard = heard_keys(block, state, condition) if with_cross else None
@@ -353,11 +361,13 @@ def _one_way_block(
 
 
 def _head(transformer: Any, kind: Kind, hidden: Tensor, done: _Part) -> Tensor:
+    """Return the velocity of the tokens that are wanted."""
     embedded = done.embedded.first(hidden.shape[1])
     shift, scale = embedded.parts(part(transformer, kind, "scale_shift_table"))
     normed = part(transformer, kind, "norm_out")(hidden) * (1 + scale) + shift
     output: Tensor = part(transformer, kind, "proj_out")(normed)
-    return output
+    split = done.conditions.split
+    return output if split is None else split.all_tokens(output)[:, : done.wanted]
 
 
 def _padded(moved: Tensor, num_tokens: int) -> Tensor:

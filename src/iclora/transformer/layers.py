@@ -18,6 +18,7 @@ from torch import Tensor
 
 from iclora.attention import PairWeights, attend, attend_apart
 from iclora.transformer.modulation import Modulation
+from iclora.transformer.split import Split
 
 Kind = Literal["video", "audio"]
 Rotary = tuple[Tensor, Tensor]
@@ -53,11 +54,17 @@ class Conditions:
     cross_rotary: Rotary | None = None
     cross_modulation: Modulation | None = None
     cross_gate: Modulation | None = None
+    split: Split | None = None
 
     @property
     def num_tokens(self) -> int:
-        """Tokens of the stream."""
+        """Tokens of the stream, those on this GPU."""
         return self.rotary[0].shape[1]
+
+    @property
+    def num_attended(self) -> int:
+        """Tokens of the stream on all GPUs."""
+        return self.num_tokens if self.split is None else sum(self.split.counts)
 
     def first(self, count: int) -> Conditions:
         """The conditions of the first tokens, for what treats each token alone."""
@@ -85,7 +92,7 @@ def self_attention(
         condition: Their conditions.
         asking: The conditions of the tokens that are computed.
         values_only: Whether each token passes its own value through instead.
-        others: Keys and values of tokens that follow those of the stream.
+        others: Keys and values of tokens that follow those of the stream; of one's own heads on several GPUs.
         num_found: Of how many of the stream's last tokens keys and values are returned.
 
     Returns:
@@ -99,10 +106,15 @@ def self_attention(
         return hidden + _mixed_out(module, own, module.to_v(own)) * gate, None
     pair = _keys_and_values(module, normed, condition.rotary)
     query = _rotate(module.norm_q(module.to_q(own)), asking.rotary, module, pair[1].dtype)
+    split = condition.split
+    if split is not None:
+        query, pair = split.by_heads(query), _by_heads(pair, split)
     if condition.groups:
         mixed = attend_apart(query, *pair, condition.groups)
     else:
         mixed = attend(query, *_joined(pair, others), condition.pairs)
+    if split is not None:
+        mixed = split.by_tokens(mixed)
     return hidden + _mixed_out(module, own, rearrange(mixed, "b k s d -> b s (k d)")) * gate, _last_of(
         pair, num_found
     )
@@ -119,7 +131,8 @@ def angles(rope: Any, positions: Tensor) -> Rotary:
 def own_keys(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> KeyValue:
     """Keys and values of self-attention alone, for tokens that nothing else is needed of."""
     normed, _ = _self_input(block, hidden, condition)
-    return _of_one_layout(_keys_and_values(part(block, condition.kind, "attn1"), normed, condition.rotary))
+    pair = _keys_and_values(part(block, condition.kind, "attn1"), normed, condition.rotary)
+    return _of_one_layout(_by_heads(pair, condition.split))
 
 
 def text_attention(
@@ -172,8 +185,8 @@ def cross_attention(
     into_video, into_audio = block.audio_to_video_attn, block.video_to_audio_attn
     pair = _keys_and_values(into_video, towards["audio"][0], audio.cross_rotary)
     heard = _exchange(into_video, towards["video"][0], video, pair)
-    pair = _keys_and_values(into_audio, towards["video"][1], video.cross_rotary)
-    seen = _exchange(into_audio, towards["audio"][1], audio, _joined(pair, others))
+    pair = _by_heads(_keys_and_values(into_audio, towards["video"][1], video.cross_rotary), video.split)
+    seen = _exchange(into_audio, towards["audio"][1], audio, _joined(pair, others), video.split)
     found = _last_of(pair, num_found)
     del pair, towards  # memory is at its peak from here on
     return {
@@ -186,7 +199,7 @@ def heard_keys(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions
     """Keys and values of video tokens that the audio looks at, for tokens that hear no audio themselves."""
     module = block.video_to_audio_attn
     pair = _keys_and_values(module, _towards(block, hidden, condition)[1], condition.cross_rotary)
-    return _of_one_layout(pair)
+    return _of_one_layout(_by_heads(pair, condition.split))
 
 
 def feed_forward(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> Float[Tensor, "b s d"]:
@@ -219,6 +232,10 @@ def _last_of(pair: KeyValue, count: int) -> KeyValue | None:
     return _of_one_layout((pair[0][:, :, -count:], pair[1][:, :, -count:])) if count else None
 
 
+def _by_heads(pair: KeyValue, split: Split | None) -> KeyValue:
+    return pair if split is None else (split.by_heads(pair[0]), split.by_heads(pair[1]))
+
+
 def _of_one_layout(pair: KeyValue) -> KeyValue:
     """Lay keys and values that are handed on out alike, so that blocks are compiled for one layout."""
     return pair[0].contiguous(), pair[1].contiguous()
@@ -247,10 +264,17 @@ def _cross_gate(block: Any, condition: Conditions) -> Tensor:
     return condition.cross_gate.parts(table[4:])[0]
 
 
-def _exchange(module: Any, hidden: Tensor, condition: Conditions, pair: KeyValue) -> Tensor:
+def _exchange(
+    module: Any, hidden: Tensor, condition: Conditions, pair: KeyValue, split: Split | None = None
+) -> Tensor:
+    """Attend to the other stream; with a split, its keys and values are of one's own heads alone."""
     assert condition.cross_rotary is not None
     query = _rotate(module.norm_q(module.to_q(hidden)), condition.cross_rotary, module, pair[1].dtype)
+    if split is not None:
+        query = split.own_heads(query)
     mixed = F.scaled_dot_product_attention(query, *pair)
+    if split is not None:
+        mixed = split.all_heads(mixed)
     return _mixed_out(module, hidden, rearrange(mixed, "b k s d -> b s (k d)"))
 
 
