@@ -334,6 +334,8 @@ def check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         parser.error("--one-way is for adapters, whose files say it; name the base with --adapter.")
     if given.guidance != 1 and not given.start:
         parser.error("--guidance is learnt from what was trained already; name it with --begin.")
+    if given.reach != 1 and not (given.start and 0 <= given.reach < 1):
+        parser.error("--reach is a share, 0 to 1, of the way from what is named with --begin.")
     if given.feedback and not (given.adapter and given.start):
         parser.error("--feedback is for adapters that exist; name the base with --adapter, one with --begin.")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iclora.cli import present
-from iclora.errors import OutputError
+from iclora.errors import OutputError, RequestError
 from iclora.plan import Finding
 
 
@@ -54,3 +54,26 @@ def test_notes_that_find_no_room_leave_a_whole_result(
     monkeypatch.setattr(present, "write_file", full)
     with pytest.raises(OutputError, match=r"a.mp4 is whole, but its notes are not there. No room."):
         present.write_sidecar(tmp_path / "a.mp4", {})
+
+
+def test_nothing_that_a_result_is_made_from_is_replaced(tmp_path: Path) -> None:
+    frames, clip = tmp_path / "frames", tmp_path / "clip.mp4"
+    frames.mkdir()
+    for number in range(3):
+        (frames / f"frame_{number:04d}.png").write_bytes(b"frame")
+    clip.write_bytes(b"clip")
+    pattern, one = frames / "frame_%04d.png", frames / "frame_0001.png"
+    for output, source in (
+        (f"{frames}/", pattern),
+        (f"{frames}/", one),
+        (str(one), frames),
+        (str(clip), clip),
+    ):
+        with pytest.raises(OutputError, match="is what the result is made from, and would be lost"):
+            present.check_outputs(output, overwrite=True, sources=[source])
+    out = tmp_path / "out"
+    for path, taken in ((one, frames), (one, pattern), (out / "sheet.png", out), (clip, clip)):
+        with pytest.raises(RequestError, match="is another result or a source of it"):
+            present.check_beside([("a sheet", path, (path.suffix,))], taken=[taken], overwrite=True)
+    assert present.check_outputs(str(frames / "edges.mp4"), overwrite=True, sources=[frames, pattern])
+    present.check_beside([("a sheet", tmp_path / "s.png", (".png",))], taken=[frames, clip], overwrite=False)

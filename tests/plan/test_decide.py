@@ -115,6 +115,19 @@ def test_frames_are_snapped_and_said(micro_model: Path, asked: int, made: int) -
     assert said(plan, "warning") == ([] if asked == made else [text])
 
 
+def test_frames_fit_references_of_fewer_frames_too(micro_model: Path) -> None:
+    reference = ReferenceRequest(source=source(), temporal_factor=2)
+    plan = make_plan(Request(prompt="", model=str(micro_model), num_frames=25, references=(reference,)))
+    assert plan.num_frames == 33
+    assert any("25 frames become 33: the model makes 16k+1 frames." in text for text in said(plan, "warning"))
+
+
+def test_a_loaded_model_has_the_adapters_it_has(micro_model: Path) -> None:
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(canny_of(),), loaded=True))
+    assert plan.adapters == ()
+    assert any("There are references but no adapter" in text for text in said(plan, "warning"))
+
+
 def test_the_first_reference_gives_the_aspect_ratio(micro_model: Path) -> None:
     plan = make_plan(Request(prompt="", model=str(micro_model), references=(canny_of(height=90, width=360),)))
     assert (plan.height, plan.width) == (32, 128)

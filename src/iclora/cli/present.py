@@ -17,6 +17,7 @@ from rich.text import Text
 from iclora import media
 from iclora.errors import OutputError, RequestError
 from iclora.media.files import check_place, write_file
+from iclora.media.picture_reader import PICTURE_SUFFIXES
 
 if typing.TYPE_CHECKING:
     from iclora.plan import Finding, Plan
@@ -164,7 +165,7 @@ def check_outputs(output: str, *, overwrite: bool, sources: Iterable[Path] = ())
             result would replace what it is made from.
     """
     path = media.check_output(output, overwrite=overwrite)
-    if any(source.exists() and path.exists() and source.samefile(path) for source in sources):
+    if any(_replaces(path, source) for source in sources):
         raise OutputError(f"{path} is what the result is made from, and would be lost; choose another name.")
     beside = sidecar_path(path)
     if beside.is_dir():
@@ -187,7 +188,7 @@ def check_beside(
         RequestError: An ending is not accepted, or two names are the same.
         OutputError: The file exists, or its place cannot be written to.
     """
-    places = {path.resolve() for path in taken}
+    places = set(taken)
     for what, path, endings in named:
         if path is None:
             continue
@@ -195,10 +196,21 @@ def check_beside(
             raise RequestError(
                 f"Cannot write {what} as {path}; give a name that ends in {', '.join(endings)}."
             )
-        if path.resolve() in places:
+        if any(_replaces(path, place) for place in places):
             raise RequestError(f"{path} is another result or a source of it; choose another name.")
-        places.add(path.resolve())
+        places.add(path)
         check_place(path, overwrite=overwrite, directory=False)
+
+
+def _replaces(place: Path, taken: Path) -> bool:
+    """Whether writing a place would replace something taken, all around it, or a picture of it."""
+    if place.exists() and taken.exists() and place.samefile(taken):
+        return True
+    place, taken = place.resolve(), taken.resolve()
+    if taken.is_relative_to(place):
+        return True
+    folder = taken.parent if "%" in taken.name else taken
+    return place.suffix.lower() in PICTURE_SUFFIXES and place.is_relative_to(folder)
 
 
 def write_sidecar(output: Path, content: dict[str, Any]) -> Path:

@@ -7,6 +7,7 @@ changed to the findings.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from iclora import geometry
@@ -116,7 +117,8 @@ def _wanted_adapters(
     if request.adapters:
         return request.adapters
     kinds = list(dict.fromkeys(reference.control for reference in request.references if reference.control))
-    own = [kind for kind in kinds if kind in facts.adapters]
+    # A pipeline that is loaded has the adapters it has.
+    own = [kind for kind in kinds if kind in facts.adapters and not request.loaded]
     for kind in own:
         findings.note(f"No adapter was named; the model's own '{kind}' is used.")
     if request.references and not own:
@@ -276,7 +278,7 @@ def _length(request: Request, facts: ModelFacts, fps: float, factor: int, findin
             text = f"{request.num_frames} frames are {'no clip' if few else f'more than {MAX_FRAMES}'}."
             findings.error(text, advice=f"Ask for {facts.recipe.num_frames}.")
             return whole
-        num_frames = geometry.snap_frames(request.num_frames, facts.factors)
+        num_frames = geometry.snap_frames(request.num_frames, replace(facts.factors, time=factor))
         if num_frames != request.num_frames:
             text = f"{request.num_frames} frames become {num_frames}: the model makes {factor}k+1 frames."
             findings.warning(text, f"Ask for one more than a multiple of {factor} to choose yourself.")
