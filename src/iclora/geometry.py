@@ -22,6 +22,9 @@ from torch import Tensor
 
 from iclora.errors import ModelError, RequestError
 
+MAX_FACTOR = 64
+"""How many times smaller or slower than the target a reference may be; more is a mistake."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatentFactors:

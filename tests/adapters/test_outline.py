@@ -63,7 +63,7 @@ def test_temporal_factor(tmp_path: Path) -> None:
     assert read_outline(saved(tmp_path, {"reference_temporal_scale_factor": "2"})).temporal_factor == 2
 
 
-@pytest.mark.parametrize("text", ["half", "0", "1.5", "inf", "nan"])
+@pytest.mark.parametrize("text", ["half", "0", "1.5", "inf", "nan", "1e21"])
 def test_factors_that_are_no_whole_number_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(AdapterError, match=f"'reference_downscale_factor' of .* is '{text}'; a whole number"):
         read_outline(saved(tmp_path, {"reference_downscale_factor": text}))

@@ -101,6 +101,7 @@ def test_progress_counts_every_frame() -> None:
     ("options", "message"),
     [
         ({"blur": -1.0}, "The blur is -1.0 pixels; it must be 0"),
+        ({"blur": 1e9}, "The blur is 1000000000.0 pixels; it must be 0 .none. to 100"),
         ({"thickness": 1000}, "The line thickness is 1000 pixels; .* from 1 up, at most 512"),
         ({"thickness": 0}, "The line thickness is 0 pixels; it must be a whole number from 1 up"),
         ({"low": -5.0}, "The threshold 'low' is -5.0; give 0 or more"),

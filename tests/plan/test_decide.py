@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from iclora import adapters
@@ -120,6 +121,31 @@ def test_frames_fit_references_of_fewer_frames_too(micro_model: Path) -> None:
     plan = make_plan(Request(prompt="", model=str(micro_model), num_frames=25, references=(reference,)))
     assert plan.num_frames == 33
     assert any("25 frames become 33: the model makes 16k+1 frames." in text for text in said(plan, "warning"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("size", (64.5, 64), "The size is 64.5 and 64; give whole numbers"),
+        ("num_frames", 2.5, "The number of frames is 2.5; give whole numbers"),
+        ("num_frames", np.int64(9), None),
+    ],
+)
+def test_counts_that_are_no_whole_numbers_are_refused(name: str, value: Any, text: str | None) -> None:
+    request = Request(prompt="")
+    object.__setattr__(request, name, value)  # as without the type checks of the test run
+    if text is None:
+        request.__post_init__()
+        return
+    with pytest.raises(RequestError, match=text):
+        request.__post_init__()
+
+
+def test_a_reference_smaller_than_anything_is_refused(micro_model: Path) -> None:
+    reference = ReferenceRequest(source=source(), downscale=10**20)
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(reference,)))
+    (text,) = said(plan, "error")
+    assert f"the downscale factor is {10**20}; a whole number from 1 to 64 is accepted." in text
 
 
 def test_a_loaded_model_has_the_adapters_it_has(micro_model: Path) -> None:

@@ -21,6 +21,7 @@ from iclora.adapters.known import UNION, Known, known, known_base
 from iclora.adapters.names import diffusers_name
 from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE
 from iclora.errors import AdapterError
+from iclora.geometry import MAX_FACTOR
 
 _PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.")
 _SUFFIX = re.compile(r"\.(?:lora_(?P<peft>[AB])(?:\.[^.]+)?|lora[_.](?P<kohya>down|up))\.weight$")
@@ -310,6 +311,8 @@ def _factor(path: Path, metadata: Mapping[str, str], key: str) -> int | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (1 <= value < math.inf and value == int(value)):
-        raise AdapterError(f"'{key}' of {path} is '{text}'; a whole number from 1 up is accepted.")
+    if not (1 <= value <= MAX_FACTOR and value == int(value)):
+        raise AdapterError(
+            f"'{key}' of {path} is '{text}'; a whole number from 1 to {MAX_FACTOR} is accepted."
+        )
     return int(value)

@@ -7,7 +7,6 @@ of C grey levels measures 4 C unblurred and about 1.9 C at the default blur.
 """
 
 import importlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -41,6 +40,10 @@ MAX_LENIENCE = 0.4
 `stabilise` 1."""
 BACKENDS = ("opencv", "scikit-image")
 _HISTOGRAM_BINS = 2048
+
+
+MAX_BLUR = 100
+"""Pixels; nothing is left of edges long before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +171,10 @@ def _without_short(edges: UInt8[np.ndarray, "h w"], min_length: int) -> UInt8[np
 def _check(
     *, low: float | None, high: float | None, blur: float | None, thickness: int, min_length: int
 ) -> None:
-    if blur is not None and not 0 <= blur < math.inf:
-        raise RequestError(f"The blur is {blur} pixels; it must be 0 (none) or more. 1.5 suits most clips.")
+    if blur is not None and not 0 <= blur <= MAX_BLUR:
+        raise RequestError(
+            f"The blur is {blur} pixels; it must be 0 (none) to {MAX_BLUR}. 1.5 suits most clips."
+        )
     if not (1 <= thickness <= 512 and thickness % 1 == 0):
         raise RequestError(
             f"The line thickness is {thickness} pixels; it must be a whole number from 1 up, at most 512."

@@ -176,9 +176,11 @@ def _scales(
         said -= {1} if len(said) > 1 else set()
         label = reference.source.label
         if asked is not None:
-            chosen.append(max(1, asked))
-            if asked < 1:
-                text = f"{label}: the {name} is {asked}; a whole number from 1 up is accepted."
+            fits = 1 <= asked <= geometry.MAX_FACTOR
+            chosen.append(asked if fits else 1)
+            if not fits:
+                most = geometry.MAX_FACTOR
+                text = f"{label}: the {name} is {asked}; a whole number from 1 to {most} is accepted."
                 findings.error(text, advice="Leave it out to take the adapter's.")
             elif said and said != {asked}:
                 text = f"{label}: {name} {asked} as asked, but the adapter learned {_any(said)}."

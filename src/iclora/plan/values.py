@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Literal
 
 import torch
@@ -168,6 +169,12 @@ class Request:
     dtype: torch.dtype = torch.float32
     device: str = "cpu"
     loaded: bool = False
+
+    def __post_init__(self) -> None:
+        for name, values in (("size", self.size or ()), ("number of frames", (self.num_frames or 0,))):
+            if not all(isinstance(value, Integral) for value in values):
+                said = " and ".join(map(str, values))
+                raise RequestError(f"The {name} is {said}; give whole numbers.")
 
 
 @dataclass(frozen=True, kw_only=True)
