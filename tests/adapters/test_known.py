@@ -18,6 +18,10 @@ NAMES = {
     "ltx-2.3-22b-ic-lora-colorization-0.9": ("grey",),
     "ltx-2.3-22b-ic-lora-pixel-spatial-upscaler-x2-0.9": ("film",),
     "ltx-2.3-22b-ic-lora-ingredients-0.9": (),
+    "ltx-2.3-22b-ic-lora-hdr-0.9": (),
+    "ltx-2.3-22b-ic-lora-lipdub-0.9": (),
+    "ltx-2.3-22b-ic-lora-dubit-0.9": (),
+    "ltx-2.3-22b-ic-lora-relight-0.9": (),
 }
 
 

@@ -18,12 +18,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_fetched_model_is_found(cache: Path, released_models: dict[str, Path]) -> None:
+def put(model: Path, cache: Path) -> Path:
+    """Lay a model into the hub's cache, as if it had been fetched."""
     repository, commit = cache / "models--owner--name", "0" * 40
-    shutil.copytree(released_models["2.3"], repository / "snapshots" / commit)
+    folder = shutil.copytree(model, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
-    assert find("owner/name") == repository / "snapshots" / commit
+    return folder
+
+
+def test_a_fetched_model_is_found(cache: Path, released_models: dict[str, Path]) -> None:
+    folder = put(released_models["2.3"], cache)
+    assert find("owner/name") == folder
 
 
 @pytest.mark.parametrize("name", ["owner/name", "owner/na--me"])
@@ -54,6 +60,26 @@ def test_what_keeps_a_model_from_being_fetched(
 
     monkeypatch.setattr(hub, "hf_hub_download", refuse)
     with pytest.raises(ModelError, match=message):
+        fetch("owner/name")
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no network"), OfflineModeIsEnabled("offline")])
+def test_what_was_fetched_before_needs_no_hub(
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    released_models: dict[str, Path],
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr(hub.controls_hub, "reach", refuse)
+    folder = put(released_models["2.3"], cache)
+    assert fetch("owner/name") == folder
+    assert "cannot be reached; owner/name is as it was fetched before" in caplog.text
+    (folder / "model_index.json").unlink()
+    with pytest.raises(ModelError, match="The hub cannot be reached for owner/name"):
         fetch("owner/name")
 
 

@@ -1,5 +1,8 @@
 """controls.plain: luma, blur, blocks and green, by hand; a film gives what its clip does."""
 
+import weakref
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -54,6 +57,25 @@ def test_green_where_the_clip_is_black_or_the_mask_white() -> None:
     assert (painted[:, 1, 3] == (0, 255, 0)).all()
     assert (painted != frames).any(axis=3).sum() == 2
     assert np.array_equal(green(film_of(clip_of(frames)), mask=clip_of(still)).read().frames, painted)
+
+
+def test_green_has_a_mask_for_each_frame_and_holds_none() -> None:
+    clip = noise(num_frames=6)
+    given: list[weakref.ref[np.ndarray]] = []
+    held = []
+
+    def masks() -> Iterator[np.ndarray]:
+        for index in range(6):
+            mask = np.zeros((24, 32, 3), np.uint8)
+            mask[:, index] = 255
+            given.append(weakref.ref(mask))
+            yield mask
+
+    mask = Film(frames=Frames(masks), height=24, width=32, num_frames=6, fps=12.0)
+    for index, frame in enumerate(green(film_of(clip), mask=mask).frames):
+        assert (frame[:, index] == (0, 255, 0)).all()
+        held.append(sum(one() is not None for one in given))
+    assert len(held) == 6 and max(held) <= 2
 
 
 @pytest.mark.parametrize("name", ["blocks", "blur", "canny", "green", "grey", "line-art", "soft-edges"])

@@ -231,6 +231,26 @@ def test_flicker(kind: str | None) -> None:
     assert len(text) == 1 and "it flickers" in text[0] and "once for the whole clip" in text[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "film", "advice"),
+    [
+        ("depth", False, ", or steady it with --stabilise 0.5."),
+        ("pose", False, ", or steady it with --smooth 0.5."),
+        ("tracks", False, " once for the whole clip."),
+        ("grey", False, " once for the whole clip."),
+        ("canny", True, ", or steady it with --stabilise 0.5."),
+        ("grey", True, " once for the whole clip."),
+    ],
+)
+def test_flicker_is_steadied_with_a_dial_that_there_is(kind: str, film: bool, advice: str) -> None:
+    clip = controls.grey(clips.film()) if kind == "grey" else clips.film() if film else GOOD[kind]()
+    gains = 1 - np.array([0, 0.7, 0.05, 0.6, 0, 0.75, 0.1, 0.7, 0])[:, None, None, None]
+    expected = Expected(kinds=(kind,), film=film)
+    findings = judge(look(clips.changed(clip, clip.frames * gains)), expected, "a")
+    flickers = [one for one in findings if "it flickers" in str(one)]
+    assert len(flickers) == 1 and flickers[0].advice.endswith(advice)
+
+
 def test_flicker_of_lines_and_a_cut() -> None:
     frames = clips.lines(thickness=3).frames.copy()
     frames[1::2, :22] = 0

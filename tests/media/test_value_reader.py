@@ -9,7 +9,7 @@ from PIL import Image
 
 from iclora import media
 from iclora.clip import Clip
-from iclora.errors import MediaError
+from iclora.errors import MediaError, RequestError
 from tests.media.exr_files import write_exr
 
 
@@ -32,6 +32,13 @@ def test_a_folder_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     values, fps = media.read_values(tmp_path, fps=12.0, progress=lambda *step: seen.append(step))
     assert list(values[:, 0, 0]) == [1, 2, 10] and fps == 12.0 and seen[-1] == (3, 3)
     assert len(media.read_values(tmp_path, max_frames=2)[0]) == 2
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan")])
+def test_a_rate_that_is_none(tmp_path: Path, fps: float) -> None:
+    Image.fromarray(ramp()).save(tmp_path / "a.png")
+    with pytest.raises(RequestError, match=f"The frame rate is {fps}"):
+        media.film_values(tmp_path / "a.png", fps=fps)
 
 
 def test_a_grey_video(tmp_path: Path) -> None:

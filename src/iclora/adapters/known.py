@@ -46,10 +46,12 @@ _RELEASED: Mapping[str, Known] = MappingProxyType(
         "in-outpainting": Known(controls=("green",)),
         "colorization": Known(controls=("grey",)),
         "ingredients": Known(distilled=None),
+        # Latents of their own, sound, or a lit ball in the picture: no control of ours, nor the film alone.
+        **dict.fromkeys(("hdr", "lipdub", "dubit", "relight"), Known()),
         **dict.fromkeys(
             (
                 *("pixel-spatial-upscaler", "decompression", "deblur", "water-simulation", "instant-shave"),
-                *("day-to-night", "cross-eyed", "clean-plate", "relight", "hdr", "lipdub", "dubit"),
+                *("day-to-night", "cross-eyed", "clean-plate"),
             ),
             _FILM,
         ),

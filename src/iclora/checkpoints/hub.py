@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download, snapshot_download
@@ -15,6 +16,7 @@ from iclora.checkpoints.released import INDEX
 from iclora.controls import hub as controls_hub
 from iclora.errors import ModelError
 
+_LOG = logging.getLogger(__name__)
 _PARTS = (
     "transformer",
     "vae",
@@ -53,6 +55,8 @@ def find_fetched(repository: str) -> Path:
 def fetch(repository: str) -> Path:
     """Fetch the parts of a released model into the local cache; goes on where it was broken off.
 
+    Where the hub cannot be reached, what was fetched before will do.
+
     Args:
         repository: Its name on the hub, `owner/name`; its licence may have to be accepted there first.
 
@@ -68,6 +72,8 @@ def fetch(repository: str) -> Path:
             hf_hub_download(repository, INDEX)
         return Path(snapshot_download(repository, allow_patterns=_WANTED))
     except (LocalEntryNotFoundError, ConnectionError) as error:
+        if (fetched := _fetched_before(repository)) is not None:
+            return fetched
         raise ModelError(
             f"The hub cannot be reached for {repository} ({controls_hub.reason_of(error)}). Try again, or "
             f"copy its folder ({INDEX} and the folders of its parts) from a machine that has it, and give "
@@ -83,3 +89,14 @@ def fetch(repository: str) -> Path:
             f"{repository} cannot be fetched ({controls_hub.reason_of(error)}). Check the name, accept its "
             "licence on huggingface.co, and log in with: hf auth login"
         ) from error
+
+
+def _fetched_before(repository: str) -> Path | None:
+    try:
+        path = find_fetched(repository)
+    except ModelError:
+        return None
+    if not (path / INDEX).is_file():  # other files of it were fetched, not the model
+        return None
+    _LOG.warning("The hub cannot be reached; %s is as it was fetched before.", repository)
+    return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import cycle, repeat
+from itertools import repeat
 
 import cv2
 import numpy as np
@@ -115,10 +115,10 @@ def green(
             f"{clip.num_frames} of {clip.width}x{clip.height}; give a still or a clip of the same form."
         )
 
-    shown = None if mask is None else mask.frames
-
     def draw(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        masks = repeat(None) if shown is None else cycle(shown)
+        masks: Iterable[np.ndarray | None] = repeat(None)
+        if mask is not None:
+            masks = repeat(next(iter(mask.frames))) if mask.num_frames == 1 else mask.frames
         for frame, over in zip(frames, masks, strict=False):
             painted = frame.copy()
             painted[frame.max(axis=2) <= MAX_BLACK if over is None else over.max(axis=2) > 127] = GREEN

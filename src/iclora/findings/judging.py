@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from iclora.controls.depths.conventions import NEAR_WHITE
+from iclora.controls.dials import CONTROLS, dials_of
 from iclora.findings.kinds import FAMILIES, Family, Misfit, misfit, named, resemblance
 from iclora.findings.looks import Look
 from iclora.plan import Findings
@@ -84,13 +85,16 @@ def judge(seen: Look, expected: Expected, label: str) -> Findings:
     kinds = ("film",) if expected.film else expected.kinds
     misfits = [None if expected.film else misfit(seen, kind, expected.conventions, label) for kind in kinds]
     family: Family | None = None
+    kind = None
     if None in misfits:
-        family = FAMILIES.get(kinds[misfits.index(None)])
+        kind = kinds[misfits.index(None)]
+        family = FAMILIES.get(kind)
         if family is not None:
             _say_faint(seen, family, label, findings)
     elif misfits:
         _say_misfit([one for one in misfits if one is not None], expected, label, findings)
-    _say_unsteady(seen, family or _likely(seen), label, findings)
+    drawn_as = next(iter(expected.kinds), None) if expected.film else kind
+    _say_unsteady(seen, family or _likely(seen), drawn_as, label, findings)
     return findings
 
 
@@ -142,13 +146,15 @@ def _likely(seen: Look) -> Family:
     return "lines" if "white" in like else "trails" if "lines" in like else "smooth"
 
 
-def _say_unsteady(seen: Look, family: Family, label: str, findings: Findings) -> None:
+def _say_unsteady(seen: Look, family: Family, kind: str | None, label: str, findings: Findings) -> None:
     measured = {name: getattr(seen, name) for name in MOST_UNSTEADY[family]}
     shares = [share for name, share in measured.items() if share > MOST_UNSTEADY[family][name]]
     if shares:
+        dials = dials_of(kind) if kind is not None and kind in CONTROLS else ()
+        steadying = [f", or steady it with --{name} 0.5" for name in ("stabilise", "smooth") if name in dials]
         findings.warning(
             f"{label}: it flickers: a frame differs from its neighbours by {max(shares):.0%} of the mean.",
-            advice="Choose levels and thresholds once for the whole clip, or steady it with --stabilise 0.5.",
+            advice=f"Choose levels and thresholds once for the whole clip{''.join(steadying)}.",
         )
 
 
