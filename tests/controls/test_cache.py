@@ -95,6 +95,8 @@ def test_the_oldest_go_first(cache: Cache) -> None:
     os.utime(left, (1, 1))
     cache.rows("depth", "c", lambda: large, 1)
     assert sorted(path.name for path in cache.folder.iterdir()) == ["a.rows", "c.rows"]
+    cache.rows("depth", "large", lambda: [np.zeros(3000, np.float32)], 1)  # too large to be kept
+    assert sorted(path.name for path in cache.folder.iterdir()) == ["a.rows", "c.rows"]
     rows = replace(cache, max_bytes=1).rows("depth", "d", lambda: large, 1)
     assert list(cache.folder.iterdir()) == [] and rows.array().shape == (1, 1000)  # too large to be kept
 

@@ -162,8 +162,10 @@ class Cache:
         entries.sort(key=lambda entry: entry[1].st_mtime, reverse=True)
         total, gone = 0, []
         for path, facts in entries:
-            total += facts.st_size
-            gone += [path] if total > self.max_bytes else []
+            if total + facts.st_size > self.max_bytes:
+                gone.append(path)
+            else:
+                total += facts.st_size
         gone += [
             path
             for path in self.folder.glob(".*.part")
