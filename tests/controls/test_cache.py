@@ -53,17 +53,14 @@ def test_empty_rows_are_rows_too(cache: Cache) -> None:
     assert cache.rows("tracks", "a", never, 5).array().shape == (5, 0, 3)
 
 
-@pytest.mark.parametrize("damage", ["short", "long", "changed", "header", "empty"])
+@pytest.mark.parametrize("damage", ["short", "long", "header", "empty"])
 def test_a_damaged_entry_is_made_anew(cache: Cache, damage: str, told: list[str]) -> None:
     cache.rows("depth", "a", lambda: ROWS, 4)
     path = cache.folder / "a.rows"
-    content = bytearray(path.read_bytes())
-    content[-40] ^= 1
     path.write_bytes(
         {
             "short": path.read_bytes()[:-50],
             "long": path.read_bytes() + b"x",
-            "changed": bytes(content),
             "header": b"\x93NUMPY\x01\x00\x02\x00{}",
             "empty": b"",
         }[damage]
@@ -71,6 +68,19 @@ def test_a_damaged_entry_is_made_anew(cache: Cache, damage: str, told: list[str]
     again = cache.rows("depth", "a", lambda: [row + 1 for row in ROWS], 4)
     assert again.array()[0, 0, 0] == 1 and told == []
     assert cache.rows("depth", "a", never, 4).array()[3, 0, 0] == 4
+
+
+def test_any_changed_byte_is_damage(cache: Cache, told: list[str]) -> None:
+    cache.rows("depth", "a", lambda: ROWS, 4)
+    path = cache.folder / "a.rows"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        content = bytearray(whole)
+        content[place] ^= 1
+        path.write_bytes(content)
+        again = cache.rows("depth", "a", lambda: ROWS, 4)
+        assert np.array_equal(again.array(), np.stack(ROWS)) and path.read_bytes() == whole
+    assert told == []
 
 
 def test_what_fails_leaves_nothing(cache: Cache) -> None:

@@ -2,7 +2,7 @@
 
     key    SHA-256 of the pictures (a film's files, a clip's frames), their size, rate and number; of the
            estimator, its weights and dials; of the code of the controls and the libraries they run on
-    entry  header as of .npy (shape, type) | rows, one for each frame | SHA-256 of all rows
+    entry  SHA-256 of all that follows | header as of .npy (shape, type) | rows, one for each frame
 
 An entry is whole or absent; a damaged one counts as absent and is made anew. The oldest go when there are too
 many.
@@ -240,11 +240,16 @@ def _frames_digest(clip: Clip) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return _digest(file).hexdigest()
+
+
+def _digest(file: IO[bytes]) -> hashlib._Hash:
+    """Digest what is left of a file."""
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest
 
 
 def _write(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> tuple[tuple[int, ...], np.dtype, int]:
@@ -266,36 +271,26 @@ def _write(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> tuple[tup
 
 def _write_whole(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> None:
     """Write an entry."""
-    digest = hashlib.sha256()
-
-    def counted() -> Iterator[np.ndarray]:
-        for row in rows:
-            digest.update(row.tobytes())
-            yield row
-
-    _write(file, counted(), count)
+    file.write(bytes(_DIGEST_BYTES))
+    _write(file, rows, count)
+    file.seek(_DIGEST_BYTES)
+    digest = _digest(file)
+    file.seek(0)
     file.write(digest.digest())
 
 
 def _read(path: Path) -> Rows | None:
     """Open an entry; None where there is none, or it is damaged."""
-    try:
-        file = open(path, "rb")  # the rows close it
-    except OSError:
-        return None
-    try:
+    with contextlib.ExitStack() as closing:
+        try:
+            file = closing.enter_context(open(path, "rb"))
+            whole = file.read(_DIGEST_BYTES) == _digest(file).digest()
+        except OSError:
+            return None
+        if not whole:
+            return None
+        file.seek(_DIGEST_BYTES)
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    except ValueError:
-        file.close()
-        return None
-    rows = Rows(file, shape, dtype, file.tell())
-    digest = hashlib.sha256()
-    left = math.prod(shape) * dtype.itemsize
-    while left and (chunk := file.read(min(_CHUNK, left))):
-        digest.update(chunk)
-        left -= len(chunk)
-    if left == 0 and file.read() == digest.digest():
-        return rows
-    file.close()
-    return None
+        closing.pop_all()  # the rows close it
+        return Rows(file, shape, dtype, file.tell())
