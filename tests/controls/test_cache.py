@@ -118,13 +118,16 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, told: list[str]) -
     assert "depth: cannot be kept" in told[0] and "set ICLORA_CACHE" in told[0]
 
 
-def test_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_is_told(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*given: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache_file, "_write", full)
     with pytest.raises(OutputError, match=r"No room for what was found, in .*name another folder in TMPDIR"):
         spooled(ROWS, 4)
+    with pytest.raises(OutputError, match=r"No room to write .*a\.rows.*set ICLORA_CACHE .*--no-cache"):
+        cache.rows("depth", "a", lambda: ROWS, 4)
+    assert list(cache.folder.iterdir()) == []
 
 
 def test_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -148,7 +148,11 @@ class Cache:
         except (OSError, OutputError) as error:
             self.tell(f"{what}: cannot be kept ({error}); set ICLORA_CACHE to a folder of yours")
             return spooled(make(), count)
-        write_stream(path, lambda file: _write_whole(file, make(), count), overwrite=True)
+        try:
+            write_stream(path, lambda file: _write_whole(file, make(), count), overwrite=True)
+        except OutputError as error:
+            advice = "set ICLORA_CACHE to a folder with room, or keep nothing: --no-cache, ICLORA_CACHE_GB=0"
+            raise OutputError(f"{what}: cannot be kept ({error}); {advice}.") from error
         kept = _read(path)
         if kept is None:
             raise OutputError(f"{path} was taken away as soon as it was written; run again.")
