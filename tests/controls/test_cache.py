@@ -166,6 +166,23 @@ def test_keys_follow_the_content_and_what_is_asked(film_path: Path, tmp_path: Pa
     assert key_of(film.read(), "depth") == key_of(film.read(), "depth")
 
 
+def test_keys_follow_the_code_that_reads_and_finds(
+    film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / name for name in ("controls/poses/a.py", "media/b.py", "clip.py", "cli/c.py")]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    monkeypatch.setattr(cache_file, "__file__", str(tmp_path / "controls" / "cache.py"))
+    monkeypatch.setattr(cache_file, "_code", cache_file._code.__wrapped__)  # not held
+    film = media.film(film_path)
+    keys = [key_of(film, "depth")]
+    for path in files:
+        path.write_text("2")
+        keys.append(key_of(film, "depth"))
+    assert len(set(keys)) == 4 and keys[-1] == keys[-2]  # the command line finds nothing
+
+
 def test_a_film_of_unknown_origin_has_no_key(film_path: Path) -> None:
     unknown = Film(frames=Frames(lambda: iter(ROWS)), height=2, width=3, num_frames=4, fps=8.0)
     assert key_of(unknown, "depth") is None

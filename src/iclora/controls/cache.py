@@ -1,7 +1,7 @@
 """What slow estimators found in a clip, kept: the same pictures with the same dials are looked at once.
 
     key    SHA-256 of the pictures (a film's files, a clip's frames), their size, rate and number; of the
-           estimator, its weights and dials; of the code of the controls and the libraries they run on
+           estimator, its weights and dials; of the code that reads and finds, and its libraries
     entry  SHA-256 of all that follows | header as of .npy (shape, type) | rows, one for each frame
 
 An entry is whole or absent; a damaged one counts as absent and is made anew. The oldest go when there are too
@@ -225,15 +225,22 @@ def key_of(clip: Clip | Film, *asked: object) -> str | None:
 
 @functools.cache
 def _code() -> tuple[str, ...]:
-    """The code that finds, as a digest, and the versions of what it runs on."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    """The code that reads and finds, as a digest, and the versions of what it runs on."""
     versions = []
     for name in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions.append(f"{name} {metadata.version(name)}")
-    return (digest.hexdigest(), *versions)
+    return (_code_digest(Path(__file__).parents[1]), *versions)
+
+
+def _code_digest(package: Path) -> str:
+    """Digest what the pictures of a film, and what is found in them, depend on."""
+    digest = hashlib.sha256()
+    for room in ("controls", "media"):
+        for path in sorted((package / room).rglob("*.py")):
+            digest.update(path.read_bytes())
+    digest.update((package / "clip.py").read_bytes())
+    return digest.hexdigest()
 
 
 def _frames_digest(clip: Clip) -> str:
