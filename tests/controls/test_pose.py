@@ -96,12 +96,19 @@ def test_a_film_gives_what_its_clip_gives() -> None:
 def test_people_are_kept_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     cache = Cache(folder=tmp_path / "found", max_bytes=1e6, tell=told.append)
-    (tmp_path / "weights").write_bytes(b"1")
     frames = [[person(frame), person(100)] for frame in range(4)]
-    monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": lambda: sees(*frames)})
+
+    def fetched() -> Estimator:
+        (tmp_path / "weights").write_bytes(b"1")
+        return sees(*frames)
+
+    def never() -> Estimator:
+        raise AssertionError("the networks are not needed")
+
+    monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": fetched})
     monkeypatch.setattr(finding, "WEIGHTS", {"blazepose": lambda: [tmp_path / "weights"]})
     first = find_poses(clip_of(), cache=cache)
-    monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": lambda: sees()})  # would see one frame too few
+    monkeypatch.setattr(finding, "ESTIMATORS", {"blazepose": never})
     assert np.array_equal(find_poses(clip_of(), cache=cache).points, first.points)
     assert find_poses(clip_of(), cache=cache, max_people=1).num_people == 1  # chosen after
     assert len(told) == 2 and "poses: found before" in told[0]

@@ -1,8 +1,8 @@
 """What slow estimators found in a clip, kept: the same pictures with the same dials are looked at once.
 
     key    SHA-256 of the pictures (a film's files, a clip's frames), their size, rate and number; of the
-           estimator, its weights and dials; of the code of the controls and the libraries they run on
-    entry  header as of .npy (shape, type) | rows, one for each frame | SHA-256 of all rows
+           estimator, its weights and dials; of the code that reads and finds, and its libraries
+    entry  SHA-256 of all that follows | header as of .npy (shape, type) | rows, one for each frame
 
 An entry is whole or absent; a damaged one counts as absent and is made anew. The oldest go when there are too
 many.
@@ -148,7 +148,11 @@ class Cache:
         except (OSError, OutputError) as error:
             self.tell(f"{what}: cannot be kept ({error}); set ICLORA_CACHE to a folder of yours")
             return spooled(make(), count)
-        write_stream(path, lambda file: _write_whole(file, make(), count), overwrite=True)
+        try:
+            write_stream(path, lambda file: _write_whole(file, make(), count), overwrite=True)
+        except OutputError as error:
+            advice = "set ICLORA_CACHE to a folder with room, or keep nothing: --no-cache, ICLORA_CACHE_GB=0"
+            raise OutputError(f"{what}: cannot be kept ({error}); {advice}.") from error
         kept = _read(path)
         if kept is None:
             raise OutputError(f"{path} was taken away as soon as it was written; run again.")
@@ -162,8 +166,10 @@ class Cache:
         entries.sort(key=lambda entry: entry[1].st_mtime, reverse=True)
         total, gone = 0, []
         for path, facts in entries:
-            total += facts.st_size
-            gone += [path] if total > self.max_bytes else []
+            if total + facts.st_size > self.max_bytes:
+                gone.append(path)
+            else:
+                total += facts.st_size
         gone += [
             path
             for path in self.folder.glob(".*.part")
@@ -219,15 +225,22 @@ def key_of(clip: Clip | Film, *asked: object) -> str | None:
 
 @functools.cache
 def _code() -> tuple[str, ...]:
-    """The code that finds, as a digest, and the versions of what it runs on."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    """The code that reads and finds, as a digest, and the versions of what it runs on."""
     versions = []
     for name in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions.append(f"{name} {metadata.version(name)}")
-    return (digest.hexdigest(), *versions)
+    return (_code_digest(Path(__file__).parents[1]), *versions)
+
+
+def _code_digest(package: Path) -> str:
+    """Digest what the pictures of a film, and what is found in them, depend on."""
+    digest = hashlib.sha256()
+    for room in ("controls", "media"):
+        for path in sorted((package / room).rglob("*.py")):
+            digest.update(path.read_bytes())
+    digest.update((package / "clip.py").read_bytes())
+    return digest.hexdigest()
 
 
 def _frames_digest(clip: Clip) -> str:
@@ -238,11 +251,16 @@ def _frames_digest(clip: Clip) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return _digest(file).hexdigest()
+
+
+def _digest(file: IO[bytes]) -> hashlib._Hash:
+    """Digest what is left of a file."""
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest
 
 
 def _write(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> tuple[tuple[int, ...], np.dtype, int]:
@@ -264,36 +282,26 @@ def _write(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> tuple[tup
 
 def _write_whole(file: IO[bytes], rows: Iterable[np.ndarray], count: int) -> None:
     """Write an entry."""
-    digest = hashlib.sha256()
-
-    def counted() -> Iterator[np.ndarray]:
-        for row in rows:
-            digest.update(row.tobytes())
-            yield row
-
-    _write(file, counted(), count)
+    file.write(bytes(_DIGEST_BYTES))
+    _write(file, rows, count)
+    file.seek(_DIGEST_BYTES)
+    digest = _digest(file)
+    file.seek(0)
     file.write(digest.digest())
 
 
 def _read(path: Path) -> Rows | None:
     """Open an entry; None where there is none, or it is damaged."""
-    try:
-        file = open(path, "rb")  # the rows close it
-    except OSError:
-        return None
-    try:
+    with contextlib.ExitStack() as closing:
+        try:
+            file = closing.enter_context(open(path, "rb"))
+            whole = file.read(_DIGEST_BYTES) == _digest(file).digest()
+        except OSError:
+            return None
+        if not whole:
+            return None
+        file.seek(_DIGEST_BYTES)
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    except ValueError:
-        file.close()
-        return None
-    rows = Rows(file, shape, dtype, file.tell())
-    digest = hashlib.sha256()
-    left = math.prod(shape) * dtype.itemsize
-    while left and (chunk := file.read(min(_CHUNK, left))):
-        digest.update(chunk)
-        left -= len(chunk)
-    if left == 0 and file.read() == digest.digest():
-        return rows
-    file.close()
-    return None
+        closing.pop_all()  # the rows close it
+        return Rows(file, shape, dtype, file.tell())

@@ -64,11 +64,13 @@ def find_poses(
     """
     check_estimator(estimator, max_people=max_people, device=device)
     where = {} if device == "cpu" else {"device": device}  # all run on the CPU, and one on that alone
-    find = ESTIMATORS[estimator](**where) if isinstance(estimator, str) else estimator
+
+    def load() -> Estimator:
+        return ESTIMATORS[estimator](**where) if isinstance(estimator, str) else estimator
 
     def found() -> Float32[np.ndarray, "f p 130 3"]:
         frames = []
-        for people in find(clip.frames):
+        for people in load()(clip.frames):
             frames.append(people)
             if progress is not None:
                 progress(len(frames), clip.num_frames)
@@ -76,6 +78,8 @@ def find_poses(
 
     key = None
     if cache is not None and isinstance(estimator, str):
+        if not all(path.is_file() for path in WEIGHTS[estimator]()):
+            load()  # fetches them
         key = key_of(clip, "poses", estimator, *WEIGHTS[estimator](), device)
     if cache is None or key is None:
         points = found()
