@@ -51,8 +51,6 @@ def lay_reference(
     downscale, temporal = scales
     _say_clock(asked.source, canvas, findings)
     _say_picture(asked, canvas, adapters, findings)
-    for text, advice in asked.warnings:
-        findings.warning(f"{asked.source.label}: {text}", advice=advice)
     for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
         if not 0 <= value <= 1:
             text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
