@@ -183,6 +183,21 @@ def test_the_plan_says_what_is_wrong_with_tracks(micro_model: Path, tmp_path: Pa
     assert code == 1 and "t.json has no sound to keep" in said
 
 
+@pytest.mark.parametrize(("size", "told"), [("96x64", False), ("64x96", True)])
+@pytest.mark.parametrize("command", ["plan", "generate"])
+def test_tracks_that_the_size_crops_away_are_told(
+    micro_model: Path, tmp_path: Path, command: str, size: str, *, told: bool
+) -> None:
+    """Of 192x128 the middle 85x128 is kept at 64x96: from 54 on; the second track is left of it."""
+    paths = [[{"x": x + frame, "y": 60} for frame in range(9)] for x in (90, 30)]
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps({"width": 192, "height": 128, "tracks": [{"points": path} for path in paths]}))
+    words = (command, "--model", micro_model, "-p", "a", "--control", f"tracks={file}", "--size", size)
+    code, said = run(*words, *(("-o", tmp_path / "out.mp4") if command == "generate" else ("--json",)))
+    assert code == 0, said
+    assert ("t.json: Off the canvas: track 2 at frame 0." in said) is told
+
+
 def test_results_are_not_scored_by_tracks_yet(film_path: Path) -> None:
     code, said = run("evaluate", "--control", "tracks", "--reference", film_path, "--video", film_path)
     assert code == 1 and "is not a control that can be scored; accepted: canny" in said

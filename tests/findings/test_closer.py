@@ -138,6 +138,26 @@ def test_a_first_frame_that_disagrees(micro_model: Path) -> None:
     assert added(unseen, lines, other) == []
 
 
+@pytest.mark.parametrize(
+    ("clip", "disagrees"), [(clips.pose(), False), (clips.lines(), True), (clips.depth(), True)]
+)
+def test_a_union_compares_what_has_edges(
+    micro_model: Path, tmp_path: Path, clip: Clip, *, disagrees: bool
+) -> None:
+    """Skeletons lie inside of people, and not where a picture has its edges."""
+    metadata = {"reference_downscale_factor": "1", "iclora.control": "union", "iclora.base": "micro"}
+    file = adapters.write(tmp_path / "a.safetensors", random_layers(micro_model), metadata)
+    request = Request(
+        prompt="",
+        model=str(micro_model),
+        adapters=((str(file), 1.0),),
+        references=(ReferenceRequest(source=Source.of(clip, "in.mp4")),),
+        images=(ImageRequest(label="0.png", frame=0),),
+    )
+    found = added(make_plan(request), Shown(clip=clip), (0, Clip(frames=scribble(3)[None], fps=1.0)))
+    assert ["disagrees with in.mp4" in text for text in found] == [True] * disagrees
+
+
 def test_a_later_picture_is_compared_with_its_frame(micro_model: Path) -> None:
     """The square moves by 16 pixels until frame 8."""
     film, lines = clips.film(), Shown(clip=clips.lines())

@@ -68,6 +68,41 @@ def test_pictures_without_a_rate(micro_model: Path, *, has_rate: bool, told: boo
     assert said(plan, "warning") == ([text] if told else [])
 
 
+@pytest.mark.parametrize(
+    ("side", "control", "size", "downscale", "level", "text"),
+    [
+        (
+            *(30, None, (64, 64), 1, "warning"),
+            "in.mp4: enlarged 2.13 times, from 30x30 to 64x64: what it shows becomes soft. "
+            "Make it at 64x64 or larger, or ask for a smaller --size.",
+        ),
+        (32, None, (64, 64), 1, "note", "in.mp4: scaled from 32x32 to 64x64."),
+        (30, None, (64, 64), 2, "note", "in.mp4: scaled from 30x30 to 32x32."),
+        (96, None, (64, 64), 1, "note", "in.mp4: scaled from 96x96 to 64x64."),
+        (64, None, (64, 64), 1, "", ""),
+        (96, None, None, 1, "", ""),  # the size is from its aspect ratio, which is said
+        (30, "canny", (64, 64), 1, "", ""),
+    ],
+)
+def test_the_scaling_of_a_ready_clip_is_told(  # noqa: PLR0913  what the cases differ in
+    micro_model: Path,
+    side: int,
+    control: str | None,
+    size: tuple[int, int] | None,
+    downscale: int,
+    level: str,
+    text: str,
+) -> None:
+    source = Source(label="in.mp4", height=side, width=side, num_frames=9, fps=16.0)
+    reference = ReferenceRequest(source=source, control=control, downscale=downscale)
+    adapters = (("canny", 1.0),)
+    plan = make_plan(
+        Request(prompt="", model=str(micro_model), adapters=adapters, references=(reference,), size=size)
+    )
+    told = [(one.level, str(one)) for one in plan.findings if "scaled" in one.text or "enlarged" in one.text]
+    assert told == ([(level, text)] if level else [])
+
+
 def test_dials_are_said_where_there_are_any(micro_model: Path, tmp_path: Path) -> None:
     thick = save_thick(micro_model, tmp_path / "thick.safetensors")
     lines = Source(label="in.mp4", height=64, width=64, num_frames=9, fps=16.0, is_lines=True)

@@ -20,7 +20,7 @@ from iclora.cli.words import ReferenceWords
 from iclora.clip import Clip
 from iclora.controls.depths import Depths, read_depths
 from iclora.controls.devices import check_device
-from iclora.controls.point_tracks import TRACK_SUFFIXES, Tracks, check_tracks, read_tracks
+from iclora.controls.point_tracks import TRACK_SUFFIXES, Tracks, read_tracks
 from iclora.controls.poses import Poses, holds_keypoints, read_keypoints
 from iclora.errors import RequestError
 from iclora.pipeline import Drawable, Image, Progress, extract_control
@@ -284,7 +284,6 @@ def _check_about_references(said: PlanWords, wanted: list[ReferenceWords]) -> No
 
 
 def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
-    found = check_tracks(one.clip) if isinstance(one.clip, Tracks) else ()
     return ReferenceRequest(
         source=one.source,
         control=one.said.control,
@@ -293,7 +292,6 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
         masked=one.said.mask is not None or said.attention_mask is not None,
         downscale=one.said.downscale,
-        warnings=tuple((finding.text, finding.advice) for finding in found),
     )
 
 

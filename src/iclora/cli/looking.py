@@ -9,6 +9,7 @@ from iclora import controls
 from iclora.cli.asking import Asked, Given, mask_of, reference_of
 from iclora.cli.options import PlanWords
 from iclora.clip import Clip
+from iclora.controls.point_tracks import Tracks, check_tracks, fit_tracks
 from iclora.errors import InputError
 from iclora.findings import Shown, look_closer
 from iclora.pipeline import Progress
@@ -32,6 +33,10 @@ def look_at_references(plan: Plan, references: Sequence[Reference], asked: Asked
     Returns:
         The plan with more findings.
     """
+    findings = Findings(plan.findings)
+    for given, planned in zip(asked.given, plan.references, strict=True):
+        _say_tracks(given, planned, plan, findings)
+    plan = dataclasses.replace(plan, findings=tuple(findings))
     shown = [
         Shown(clip=one.clip, mask=one.attention_mask, film=_film(given))
         for one, given in zip(references, asked.given, strict=True)
@@ -59,6 +64,7 @@ def look_at_given(plan: Plan, asked: Asked, said: PlanWords, report: Progress) -
         if any(finding.level == "error" for finding in findings):
             break
         try:
+            _say_tracks(one, planned, plan, findings)
             shown.append(_shown(one, planned, plan, said, report, findings))
         except InputError as error:  # the control cannot be drawn of this clip
             findings.error(
@@ -68,6 +74,13 @@ def look_at_given(plan: Plan, asked: Asked, said: PlanWords, report: Progress) -
     if any(finding.level == "error" for finding in findings):
         return plan
     return look_closer(plan, shown, [(image.frame, image.clip) for image in asked.images])
+
+
+def _say_tracks(one: Given, planned: PlannedReference, plan: Plan, findings: Findings) -> None:
+    """Say what is wrong with tracks of a file where the result keeps them; some may be cropped away."""
+    if isinstance(one.clip, Tracks):
+        for found in check_tracks(fit_tracks(one.clip, plan.height, plan.width)):
+            findings.warning(f"{planned.label}: {found.text}", advice=found.advice)
 
 
 def _shown(

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from iclora.clip import Clip
 from iclora.controls.depths.conventions import NEAR_WHITE
 from iclora.findings.judging import Expected, judge
-from iclora.findings.kinds import FAMILIES, SMOOTH, resemblance
+from iclora.findings.kinds import FAMILIES, SMOOTH, TRAILS, resemblance
 from iclora.findings.looks import look
 from iclora.findings.masks import judge_mask
 from iclora.findings.pictures import LEAST_AGREEMENT, agreement
@@ -54,13 +54,16 @@ def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[
     for shown, planned in zip(references, plan.references, strict=True):
         expected = _expected(planned, plan, film=shown.is_film)
         clip = _used(shown.clip, plan)
-        findings += judge(look(clip), expected, planned.label)
+        seen = look(clip)
+        findings += judge(seen, expected, planned.label)
         if planned.control == "normals" and shown.film is not None:
             _say_no_depth(shown.film, planned.label, findings)
         if shown.mask is not None:
             findings += judge_mask(shown.mask, planned.grid, planned.label)
         families = {FAMILIES.get(kind) for kind in expected.kinds}
-        if families & {"lines", "smooth"} and planned.attention_strength > 0:
+        # An adapter may follow poses too: a ready clip tells by itself what it is.
+        has_edges = bool(families & {"lines", "smooth"}) and (shown.is_film or resemblance(seen) != TRAILS)
+        if has_edges and planned.attention_strength > 0:
             reach = clip.num_frames / clip.fps if shown.is_start else math.inf
             near = [
                 (one, asked)

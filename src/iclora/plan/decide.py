@@ -208,7 +208,15 @@ def _canvas(request: Request, facts: ModelFacts, scales: list[tuple[int, int]], 
     height, width = _size(request, facts, space, findings)
     fps = _rate(request, facts, findings)
     num_frames = _length(request, facts, fps, time, findings)
-    return Canvas(height=height, width=width, num_frames=num_frames, fps=fps, factors=facts.factors)
+    shaped_by = request.references[0].source if request.references and request.size is None else None
+    return Canvas(
+        height=height,
+        width=width,
+        num_frames=num_frames,
+        fps=fps,
+        factors=facts.factors,
+        shaped_by=shaped_by,
+    )
 
 
 def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings) -> tuple[int, int]:

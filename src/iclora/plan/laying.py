@@ -12,16 +12,20 @@ from iclora.controls import drawing
 from iclora.geometry import LatentFactors, LatentGrid
 from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, ReferenceRequest, Source
 
+MOST_ENLARGED = 2
+"""A clip that is enlarged beyond it, to the size it is used at, is too soft to steer by."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
-    """Size and clock of the result."""
+    """Size and clock of the result; `shaped_by` is the clip it takes its shape from, as was said already."""
 
     height: int
     width: int
     num_frames: int
     fps: float
     factors: LatentFactors
+    shaped_by: Source | None = None
 
     @property
     def grid(self) -> LatentGrid:
@@ -51,8 +55,8 @@ def lay_reference(
     downscale, temporal = scales
     _say_clock(asked.source, canvas, findings)
     _say_picture(asked, canvas, adapters, findings)
-    for text, advice in asked.warnings:
-        findings.warning(f"{asked.source.label}: {text}", advice=advice)
+    if asked.control is None:
+        _say_scale(asked.source, downscale, canvas, findings)
     for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
         if not 0 <= value <= 1:
             text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
@@ -164,6 +168,20 @@ def _say_picture(
             advice=_instead(asked.control, sorted(kinds)),
             about="adapter",
         )
+
+
+def _say_scale(source: Source, downscale: int, canvas: Canvas, findings: Findings) -> None:
+    """Say when a ready clip has another size than the result, and warn where it is too small."""
+    height, width = canvas.height // downscale, canvas.width // downscale
+    sizes = f"from {source.width}x{source.height} to {width}x{height}"
+    times = max(height / source.height, width / source.width)
+    if times > MOST_ENLARGED:
+        findings.warning(
+            f"{source.label}: enlarged {times:.3g} times, {sizes}: what it shows becomes soft.",
+            advice=f"Make it at {width}x{height} or larger, or ask for a smaller --size.",
+        )
+    elif source != canvas.shaped_by and (source.height, source.width) != (height, width):
+        findings.note(f"{source.label}: scaled {sizes}.")
 
 
 def _instead(asked: str, followed: list[str]) -> str:

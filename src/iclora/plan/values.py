@@ -98,7 +98,6 @@ class ReferenceRequest:
         control: The control to extract from it first, such as `canny`; None: it is used as it is.
         dials: How to draw it, such as `{"thickness": 3}`; what is left out is as the adapter was trained.
         masked: Whether an attention mask comes with it.
-        warnings: What was found about it before planning, each a text and an advice.
     """
 
     source: Source
@@ -109,7 +108,6 @@ class ReferenceRequest:
     masked: bool = False
     downscale: int | None = None
     temporal_factor: int | None = None
-    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
