@@ -148,6 +148,7 @@ class Request:
         sound: Whether the result gets the sound that the model makes, if it makes any.
         dtype: What is computed in; for the estimate of memory.
         device: Where to compute; a CUDA device that is there is compared with the memory needed.
+        offload: Whether the computer holds the weights, and the device one part at a time.
         loaded: Whether the weights are there already.
     """
 
@@ -167,6 +168,7 @@ class Request:
     sound: bool = True
     dtype: torch.dtype = torch.float32
     device: str = "cpu"
+    offload: bool = False
     loaded: bool = False
 
 
