@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -67,6 +68,16 @@ def test_skeletons_of_a_film_as_pictures(film_path: Path, tmp_path: Path) -> Non
     notes = json.loads((tmp_path / "pose.json").read_text())
     assert notes["result"]["num_frames_seen"] == 9 and notes["asked"]["estimator"] == "blazepose"
     assert media.read(tmp_path / "s.png").frames.any()
+
+
+def test_a_picture_is_looked_at_once_and_held(tmp_path: Path) -> None:
+    picture = tmp_path / "still.png"
+    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8))
+    code, said = run(picture, "-o", f"{tmp_path}/out/", "--frames", "9")
+    assert code == 0 and "seen in 9 of 9 frames" in said, said
+    assert "flicker 0.00% to 0.00%, lag 0.00 frames" in said
+    frames = media.read(tmp_path / "out").frames
+    assert len(frames) == 9 and frames[0].any() and (frames == frames[0]).all()
 
 
 def test_size_frames_and_rate(film_path: Path, tmp_path: Path) -> None:

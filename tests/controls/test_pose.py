@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from iclora import media
 from iclora.clip import Audio, Clip, Film
 from iclora.controls import CONTROLS, draw_poses, find_poses, pose
 from iclora.controls.cache import Cache
@@ -15,7 +16,10 @@ from tests.controls.poses.people import person
 
 
 def clip_of(num_frames: int = 4, *, level: int = 90) -> Clip:
-    return Clip(frames=np.full((num_frames, 130, 200, 3), level, np.uint8), fps=12.0)
+    """Grey, each frame a level lighter than the one before; or black."""
+    levels = level + np.arange(num_frames) * (level > 0)
+    frames = np.repeat(levels.astype(np.uint8), 130 * 200 * 3).reshape(num_frames, 130, 200, 3)
+    return Clip(frames=frames, fps=12.0)
 
 
 def sees(*frames: list[np.ndarray]) -> Estimator:
@@ -48,6 +52,15 @@ def test_short_appearances_are_mistakes() -> None:
     assert found.num_people == 1
     still = find_poses(clip_of(1), estimator=sees([always, once]))
     assert still.num_people == 2
+
+
+def test_frames_that_are_held_are_looked_at_once() -> None:
+    seen: list[tuple[int, int | None]] = []
+    held = media.resample(clip_of(2), fps=12.0, num_frames=5)
+    estimator = sees([person()], [person(7)])
+    found = find_poses(held, estimator=estimator, progress=lambda *step: seen.append(step))
+    assert list(found.body[:, 0, 0, 0] - found.body[0, 0, 0, 0]) == [0, 7, 7, 7, 7]
+    assert seen == [(1, 5), (2, 5), (5, 5)]
 
 
 def test_the_largest_people_alone() -> None:

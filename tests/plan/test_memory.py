@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import LTX2VideoTransformer3DModel
 
-from iclora import checkpoints
+from iclora import checkpoints, load
 from iclora.plan import Plan, PlannedMemory, Request, make_plan
 from iclora.plan.memory import ESTIMATE_ERROR, check_memory, decoding_bytes, peak_bytes
 from iclora.plan.values import Findings
@@ -104,7 +104,6 @@ def test_more_than_the_card_has_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     [
         (70, 80, None),
         (60, 80, "warning: About 65 GiB of memory are needed, and the computer has 60 GiB free of 80 GiB"),
-        (40, 55, "warning: About 65 GiB of memory are needed"),  # a step may be on a card, with --offload
         (40, 45, "error: About 65 GiB of memory are needed"),
         (None, None, None),
     ],
@@ -116,6 +115,34 @@ def test_the_memory_of_the_computer(
         monkeypatch.setattr(f"iclora.plan.memory.{name}", lambda size=size: size and size * 2**30)
     found = said(memory(weights=50, step=5, decoding=15), device="cpu")
     assert [one[: len(beginning or "")] for one in found] == ([] if beginning is None else [beginning])
+
+
+@pytest.mark.parametrize(
+    ("total", "device", "level"),
+    [(30, "cuda", "warning"), (30, "cpu", "error"), (19, "cuda", "error")],
+)
+def test_offloading_needs_room_for_the_weights(
+    monkeypatch: pytest.MonkeyPatch, total: int, device: str, level: str
+) -> None:
+    """The computer holds 20 GiB of weights; the step is on the card, if that is where it is computed."""
+    card(monkeypatch, free=0, total=0)
+    monkeypatch.setattr("iclora.plan.memory.free_bytes", lambda: 10 * GIB)
+    monkeypatch.setattr("iclora.plan.memory.total_bytes", lambda: total * GIB)
+    found = said(memory(weights=20, step=45), device=device, offload=True)
+    assert [one.split(":")[0] for one in found] == [level] and "the computer has 10 GiB free" in found[0]
+
+
+def test_a_plan_for_the_cpu_stops_on_it(micro_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights fit, but not the frames; loading does not know the size, and goes on."""
+    made = plan(micro_model, num_frames=97)
+    size = made.memory.weights + made.memory.decoding // 2
+    monkeypatch.setattr("iclora.plan.memory.free_bytes", lambda: size)
+    monkeypatch.setattr("iclora.plan.memory.total_bytes", lambda: size)
+    for words, stops in (({}, True), ({"device": "cuda", "offload": True}, False)):
+        found = plan(micro_model, num_frames=97, **words).findings
+        levels = [one.level for one in found if "of memory are needed" in one.text]
+        assert levels == (["error"] if stops else ["warning"])
+    load(micro_model)
 
 
 def test_weights_that_are_loaded_are_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:

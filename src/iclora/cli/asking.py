@@ -113,8 +113,8 @@ def gather(said: PlanWords, report: Progress) -> Asked:
         reference_cache=said.reference_cache,
         sound=not (said.no_audio or said.keep_audio),
         dtype=facts.recipe.dtype_on(said.device),
-        # With --offload the card holds one part at a time, which the estimate does not follow.
-        device="cpu" if said.offload else said.device,
+        device=said.device,
+        offload=said.offload,
     )
     return Asked(request=request, given=given, images=images)
 

@@ -21,7 +21,7 @@ from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
 from iclora.pipeline.fitting import draw_reference, fit_reference, shrink_reference
 from iclora.pipeline.placing import at_work, decoded_in_tiles
 from iclora.pipeline.sound import audio_target, decode_sound
-from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan
+from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan, model_facts
 from iclora.reference import (
     Reference,
     ReferenceTokens,
@@ -95,10 +95,12 @@ def load(
         ModelError: If the model is missing or damaged.
         AdapterError: If an adapter is missing, damaged, or made for another base.
     """
-    wanted = tuple(
-        (str(item[0]), item[1]) if isinstance(item, tuple) else (str(item), 1.0) for item in adapters
-    )
-    plan = make_plan(Request(prompt="", model=str(model), adapters=wanted))
+    pairs = (item if isinstance(item, tuple) else (item, 1.0) for item in adapters)
+    wanted = tuple((str(name), weight) for name, weight in pairs)
+    # The size is still to come: memory is compared with what one frame takes.
+    where: dict[str, Any] = {"device": device, "offload": offload, "num_frames": 1}
+    where["dtype"] = dtype or model_facts(str(model)).recipe.dtype_on(device)
+    plan = make_plan(Request(prompt="", model=str(model), adapters=wanted, **where))
     plan.check()
     return load_planned(plan, device=device, dtype=dtype, offload=offload, progress=progress)
 
@@ -217,7 +219,8 @@ class Pipeline:
             guidance_scale=self.components.recipe.guidance_scale,
             sound=sound,
             dtype=self.components.transformer.dtype,
-            device=str(self.components.transformer.device),
+            device=self.guest_of or str(self.components.transformer.device),
+            offload=self.guest_of is not None,
             loaded=True,
         )
         plan = make_plan(request)
@@ -333,9 +336,7 @@ class Pipeline:
             sampling.denoiser(transformer, prompt, sequence, audio, reference_cache=policy)
             for prompt in prompts
         ]
-        denoise = (
-            passes[0] if len(passes) == 1 else sampling.guided(passes[0], passes[1], plan.guidance_scale)
-        )
+        denoise = sampling.guided(passes[0], passes[1], plan.guidance_scale) if passes[1:] else passes[0]
         video = sampling.start(sequence, noise, sigma=plan.sigmas[0])
         report("sampling", 0, len(plan.sigmas) - 1)
         return sampling.sample(
@@ -391,9 +392,8 @@ def _request_of(reference: Reference, label: str) -> ReferenceRequest:
 
 def _check_count(what: str, given: int, planned: int) -> None:
     if given != planned:
-        raise RequestError(
-            f"The plan has {planned} {what}, but {given} were given; plan and run with the same ones."
-        )
+        text = f"The plan has {planned} {what}, but {given} were given"
+        raise RequestError(f"{text}; plan and run with the same ones.")
 
 
 def _silent(what: str, done: int, total: int | None) -> None:

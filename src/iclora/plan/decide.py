@@ -335,7 +335,7 @@ def _memory(  # noqa: PLR0913  all that takes memory
     num_tokens = grid.num_tokens + later + sum(one.grid.num_tokens for one in references)
     kept = 0 if ",host" in cache.mode else cache.num_bytes
     memory = estimate_memory(facts, adapters, grid, num_tokens, kept, request.dtype)
-    check_memory(memory, request.device, findings, loaded=request.loaded)
+    check_memory(memory, request.device, findings, offload=request.offload, loaded=request.loaded)
     return memory
 
 

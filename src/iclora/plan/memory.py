@@ -78,15 +78,22 @@ def estimate_memory(
     )
 
 
-def check_memory(memory: PlannedMemory, device: str, findings: Findings, *, loaded: bool = False) -> None:
+def check_memory(
+    memory: PlannedMemory, device: str, findings: Findings, *, offload: bool = False, loaded: bool = False
+) -> None:
     """Compare an estimate with what a card, or the computer, has.
 
     Args:
         memory: The estimate.
         device: Where to compute; anything but the CPU and a CUDA device that is there is not compared.
         findings: What is said is added here.
-        loaded: Whether the weights are on the card already.
+        offload: Whether the computer holds the weights for the card, which is then not compared: it has one
+            part at a time, which the estimate does not follow.
+        loaded: Whether the weights are there already.
     """
+    # What the computer must hold for a card are the weights alone, as a step is on the card.
+    guest = offload and device != "cpu"
+    device = "cpu" if offload else device
     found = _free_and_total(device)
     if found is None:
         return
@@ -102,8 +109,7 @@ def check_memory(memory: PlannedMemory, device: str, findings: Findings, *, load
     )
     advice = "Ask for a smaller size or fewer frames"
     advice += ", or keep references in the computer's memory (,host)." if memory.kept else "."
-    # With --offload the step is on a card while the computer holds the weights: these alone must fit.
-    least = memory.weights if device == "cpu" else memory.total * (1 - ESTIMATE_ERROR)
+    least = memory.weights if guest else memory.total * (1 - ESTIMATE_ERROR)
     if least > total:
         findings.error(text, advice)
     else:

@@ -147,6 +147,7 @@ class Request:
         sound: Whether the result gets the sound that the model makes, if it makes any.
         dtype: What is computed in; for the estimate of memory.
         device: Where to compute; a CUDA device that is there is compared with the memory needed.
+        offload: Whether the computer holds the weights, and the device one part at a time.
         loaded: Whether the weights are there already.
     """
 
@@ -166,6 +167,7 @@ class Request:
     sound: bool = True
     dtype: torch.dtype = torch.float32
     device: str = "cpu"
+    offload: bool = False
     loaded: bool = False
 
     def __post_init__(self) -> None:

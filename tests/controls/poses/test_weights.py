@@ -86,6 +86,18 @@ def test_no_network_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyP
     assert "--no-deps" in asked[0]
 
 
+def test_pip_without_a_network_does_not_sound_as_if_the_release_were_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "ERROR: No matching distribution found for mediapipe==0.10.21\n"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1, stderr=said))
+    with pytest.raises(ModelError) as caught:
+        weights.find_blazepose()
+    message = str(caught.value)
+    assert "(the package index cannot be reached, or has no mediapipe==0.10.21). Download any" in message
+    assert "No matching" not in message and str(weights.blazepose_folder()) in message
+
+
 def test_a_download_asks_nothing_and_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

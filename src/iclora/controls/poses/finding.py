@@ -69,12 +69,14 @@ def find_poses(
         return ESTIMATORS[estimator](**where) if isinstance(estimator, str) else estimator
 
     def found() -> Float32[np.ndarray, "f p 130 3"]:
-        frames = []
-        for people in load()(clip.frames):
+        frames, counts = [], list[int]()
+        for people in load()(_changing(clip.frames, counts)):
             frames.append(people)
             if progress is not None:
-                progress(len(frames), clip.num_frames)
-        return follow(frames)
+                progress(sum(counts), clip.num_frames)
+        if progress is not None and sum(counts[-1:]) > 1:
+            progress(clip.num_frames, clip.num_frames)
+        return follow([people for people, count in zip(frames, counts, strict=True) for _ in range(count)])
 
     key = None
     if cache is not None and isinstance(estimator, str):
@@ -87,6 +89,21 @@ def find_poses(
         points = cache.rows("poses", key, found, clip.num_frames).array()
     poses = Poses(points=points, height=clip.height, width=clip.width, fps=clip.fps)
     return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
+
+
+def _changing(frames: Iterable[np.ndarray], counts: list[int]) -> Iterator[np.ndarray]:
+    """Leave out frames equal to the one before, so that a picture that is held is looked at once.
+
+    How often each of the others stands there is added to `counts`.
+    """
+    before: np.ndarray | None = None
+    for frame in frames:
+        if before is not None and np.array_equal(before, frame):
+            counts[-1] += 1
+        else:
+            counts.append(1)
+            yield frame
+        before = frame
 
 
 def check_estimator(

@@ -130,6 +130,8 @@ def download_wheel(folder: Path) -> None:
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip() and "WARNING" not in line]
         reason = _SECRETS.sub("//", said[-1]) if said else f"pip ended with exit {done.returncode}"
+        if "No matching distribution" in reason:  # pip says so without a network, too
+            reason = f"the package index cannot be reached, or has no {WHEEL}"
         raise ModelError(f"BlazePose's networks could not be downloaded ({reason.strip()}). {_by_hand()}")
 
 
