@@ -152,6 +152,17 @@ def test_a_render_and_a_list_of_keypoints(micro_model: Path, tmp_path: Path) -> 
     assert not texts(planned(micro_model, *words), "error")
 
 
+def test_a_render_may_begin_with_nothing_but_sky(micro_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "z").mkdir()
+    for number in range(9):
+        distances = np.linspace(1, 9, 32 * 48, dtype=np.float32).reshape(32, 48)
+        sky = np.full((32, 48), 1e10, np.float32)
+        write_exr(tmp_path / "z" / f"{number}.exr", {"Z": distances if number else sky})
+    for fps in ((), ("--fps", 16)):
+        content = planned(micro_model, "--control", f"depth={tmp_path}/z,render=yes", *fps)
+        assert not texts(content, "error") and content["num_frames"] == 9
+
+
 def test_green_under_a_mask_of_another_size(micro_model: Path, film_path: Path, tmp_path: Path) -> None:
     half = np.zeros((1, 24, 32, 3), np.uint8)
     half[:, :, :16] = 255
