@@ -291,6 +291,7 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
         source=one.source,
         control=one.said.control,
         dials=one.said.dials,
+        filmed=isinstance(one.clip, Clip),
         strength=one.said.strength,
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
         masked=one.said.mask is not None or said.attention_mask is not None,

@@ -12,6 +12,9 @@ from iclora.controls import drawing
 from iclora.geometry import LatentFactors, LatentGrid
 from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, ReferenceRequest, Source
 
+_OF_FILMS = ("stabilise", "smooth")
+"""Dials that steady what is found in pictures."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
@@ -82,7 +85,11 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
     if kind is None:
         return {}
     followers = [adapter for adapter in adapters if kind in adapter.controls]
-    trained = [(adapter.name, drawing(kind, adapter.dials)) for adapter in followers]
+    idle = () if asked.filmed else _OF_FILMS
+    trained = [
+        (one.name, {dial: value for dial, value in drawing(kind, one.dials).items() if dial not in idle})
+        for one in followers
+    ]
     name, dials = next((one for one in trained if one[1]), ("", {}))
     if any(other and other != dials for _, other in trained):
         findings.warning(
