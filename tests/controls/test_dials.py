@@ -86,6 +86,16 @@ def test_values_of_python_are_checked_alike() -> None:
         check_dials("green", {"mask": 3})
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("depth", "render"), ("tracks", "canvas"), ("tracks", "keypoints")]
+)
+def test_how_a_file_is_read_is_not_said_of_a_clip(kind: str, name: str) -> None:
+    with pytest.raises(
+        RequestError, match=f"The dial '{name}' of the control {kind} says how a file is read"
+    ):
+        check_dials(kind, {name: True})
+
+
 def test_files_are_looked_for_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file no.png"):
         read_dials("green", {"mask": "no.png"})

@@ -89,11 +89,11 @@ def read_dials(kind: str, said: Mapping[str, str]) -> dict[str, Any]:
     """
     words = {name.replace("-", "_"): text for name, text in said.items()}
     kinds = _kinds(kind)
-    return check_dials(kind, {name: _read(name, text, kinds.get(name, ())) for name, text in words.items()})
+    return _checked(kind, {name: _read(name, text, kinds.get(name, ())) for name, text in words.items()})
 
 
 def check_dials(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
-    """Check dials, before anything is drawn with them.
+    """Check dials of a clip, before anything is drawn with them.
 
     Args:
         kind: A name in `CONTROLS`.
@@ -103,11 +103,21 @@ def check_dials(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
         The same, whole numbers made floats where the dial is one.
 
     Raises:
-        RequestError: If there is no such control or dial, or a value is of another kind or out of its range.
+        RequestError: If there is no such control or dial, a value is of another kind or out of its range, or
+            a dial says how a file is read.
         IcloraError: If a file it names cannot be read, or what it needs is not installed.
     """
     if kind not in CONTROLS:
         raise RequestError(f"There is no control {kind!r}; choose one of {', '.join(CONTROLS)}.")
+    for name in READING.get(kind, {}).keys() & dials.keys():
+        raise RequestError(
+            f"The dial {name!r} of the control {kind} says how a file is read, and this is a clip; leave it "
+            "out, or draw what the file holds first and give that without control=."
+        )
+    return _checked(kind, dials)
+
+
+def _checked(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
     kinds, checked = _kinds(kind), {}
     for name, value in dials.items():
         if name not in kinds:
