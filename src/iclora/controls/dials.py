@@ -20,6 +20,7 @@ from iclora import media
 from iclora.clip import Clip
 from iclora.controls.canny import canny
 from iclora.controls.depth import depth
+from iclora.controls.depths.value import Depths
 from iclora.controls.plain import blocks, blur, green, grey
 from iclora.controls.pose import pose
 from iclora.controls.shades import line_art, normals, soft_edges
@@ -129,9 +130,11 @@ def _checked(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
         checked[name] = float(value) if whole and int not in kinds[name] else value
     if isinstance(mask := checked.get("mask"), str):
         media.read(mask, max_frames=1)
-    # Drawing one black frame refuses what is out of its range, and costs next to nothing.
-    black = Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0)
-    CONTROLS[kind](black, **{name: value for name, value in drawing(kind, checked).items() if name != "mask"})
+    # Drawing one small frame refuses what is out of its range, and costs next to nothing.
+    small: Clip | Depths = Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0)
+    if checked.get("render"):
+        small = Depths(nearness=np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8), fps=1.0)
+    CONTROLS[kind](small, **{name: value for name, value in drawing(kind, checked).items() if name != "mask"})
     return checked
 
 
