@@ -85,11 +85,7 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
     if kind is None:
         return {}
     followers = [adapter for adapter in adapters if kind in adapter.controls]
-    idle = () if asked.filmed else _OF_FILMS
-    trained = [
-        (one.name, {dial: value for dial, value in drawing(kind, one.dials).items() if dial not in idle})
-        for one in followers
-    ]
+    trained = [(one.name, _trained(kind, one, filmed=asked.filmed)) for one in followers]
     name, dials = next((one for one in trained if one[1]), ("", {}))
     if any(other and other != dials for _, other in trained):
         findings.warning(
@@ -123,6 +119,12 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
             about="adapter",
         )
     return {**taken, **asked.dials}
+
+
+def _trained(kind: str, adapter: PlannedAdapter, *, filmed: bool) -> dict[str, Any]:
+    """How an adapter's references were drawn, as far as it can be done to this one."""
+    dials = drawing(kind, adapter.dials)
+    return {dial: value for dial, value in dials.items() if filmed or dial not in _OF_FILMS}
 
 
 def _in_words(dial: str, value: Any) -> str:
