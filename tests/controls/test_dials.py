@@ -89,6 +89,18 @@ def test_values_of_python_are_checked_alike() -> None:
         check_dials("green", {"mask": 3})
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    said = {"thickness": np.int64(3), "blur": np.float32(2.5), "stabilise": np.float64(0.5)}
+    read = check_dials("canny", said)
+    assert read == {"thickness": 3, "blur": 2.5, "stabilise": 0.5}
+    assert [type(value) for value in read.values()] == [int, float, float]
+    moved = check_dials("pose", {"move": (np.float64(4), np.float32(-3)), "hands": np.bool_(0)})
+    assert moved == {"move": (4.0, -3.0), "hands": False} and type(moved["hands"]) is bool
+    for wrong in (np.float32(2.5), np.bool_(1)):
+        with pytest.raises(RequestError, match="of the control canny is not a whole number"):
+            check_dials("canny", {"thickness": wrong})
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [("depth", "render"), ("tracks", "canvas"), ("tracks", "keypoints")]
 )

@@ -101,7 +101,7 @@ def check_dials(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
         dials: Their values.
 
     Returns:
-        The same, whole numbers made floats where the dial is one.
+        The same, whole numbers made floats where the dial is one, and NumPy's numbers Python's own.
 
     Raises:
         RequestError: If there is no such control or dial, a value is of another kind or out of its range, or
@@ -124,6 +124,7 @@ def _checked(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
         if name not in kinds:
             known = ", ".join(kinds) or "none"
             raise RequestError(f"The control {kind} has no dial {name!r}; it has: {known}.")
+        value = _plain(value)
         if not _fits(value, kinds[name]):
             raise RequestError(f"{name}={value!r} of the control {kind} is not {_in_words(kinds[name])}.")
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -181,6 +182,13 @@ def _read(name: str, text: str, kinds: tuple[Any, ...]) -> Any:
     except ValueError:
         return text
     return text
+
+
+def _plain(value: Any) -> Any:
+    """Make Python's own values of NumPy's scalars; anything else stays as it is."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(_plain(one) for one in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _fits(value: Any, kinds: tuple[Any, ...]) -> bool:
