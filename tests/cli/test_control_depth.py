@@ -84,7 +84,7 @@ def test_an_adapter_says_the_convention(film_path: Path, tmp_path: Path) -> None
         (("FILM", "-o", "OUT/a.mp4", "--device", "nowhere"), "There is no device 'nowhere' here"),
         (("FILM", "-o", "OUT/a.mp4", "--stabilise", "3"), "The stabilising is 3.0"),
         (("FILM", "-o", "OUT/a.mp4", "--render", "--stabilise", "1"), "--stabilise is about a filmed clip"),
-        (("FILM", "-o", "OUT/a.mp4", "--values", "near"), "--values is about a render or an .onnx file"),
+        (("FILM", "-o", "OUT/a.mp4", "--values", "near"), "values is about a render or an .onnx file"),
         (("FILM", "-o", "OUT/a.mp4", "--render", "--values", "m"), "Values of depth cannot be 'm'"),
         (("FILM", "-o", "OUT/a.mp4", "--adapter", "no.safetensors"), "There is no adapter file"),
         (("FILM", "-o", "OUT/a.mp4", "--adapter", "a", "--convention", "inferno"), "and not both"),

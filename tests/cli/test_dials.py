@@ -11,14 +11,14 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from iclora import controls, media
+from iclora import adapters, controls, media
 from iclora.cli import app
 from iclora.clip import Clip
 from iclora.controls import write_keypoints
 from iclora.controls.depths import finding
 from tests.controls.poses.people import person, poses_of
 from tests.media.exr_files import write_exr
-from tests.micro import moving_square, save_thick
+from tests.micro import adapter_metadata, moving_square, random_layers, save_thick
 
 
 def invoke(*words: object) -> Result:
@@ -150,6 +150,26 @@ def test_a_render_and_a_list_of_keypoints(micro_model: Path, tmp_path: Path) -> 
     (tmp_path / "list.json").write_text('[[{"x": 4, "y": 4}, {"x": 40, "y": 40}]]')
     words = ("--control", f"tracks={tmp_path}/list.json,canvas=64x48,keypoints=yes")
     assert not texts(planned(micro_model, *words), "error")
+
+
+def test_a_render_may_begin_with_nothing_but_sky(micro_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "z").mkdir()
+    for number in range(9):
+        distances = np.linspace(1, 9, 32 * 48, dtype=np.float32).reshape(32, 48)
+        sky = np.full((32, 48), 1e10, np.float32)
+        write_exr(tmp_path / "z" / f"{number}.exr", {"Z": distances if number else sky})
+    for fps in ((), ("--fps", 16)):
+        content = planned(micro_model, "--control", f"depth={tmp_path}/z,render=yes", *fps)
+        assert not texts(content, "error") and content["num_frames"] == 9
+
+
+def test_a_render_is_not_steadied_as_the_adapter_was_trained(micro_model: Path, tmp_path: Path) -> None:
+    distances = np.linspace(1, 9, 32 * 48, dtype=np.float32).reshape(32, 48)
+    write_exr(tmp_path / "z.exr", {"Z": distances})
+    about = {"iclora.control": "depth", "iclora.config": '{"control": {"stabilise": 0.5}}'}
+    file = adapters.write(tmp_path / "a.safetensors", random_layers(micro_model), adapter_metadata() | about)
+    content = planned(micro_model, "--adapter", file, "--control", f"depth={tmp_path}/z.exr,render=yes")
+    assert content["references"][0]["dials"] == {"render": True} and not texts(content, "error")
 
 
 def test_green_under_a_mask_of_another_size(micro_model: Path, film_path: Path, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def test_what_takes_long_to_find_is_kept() -> None:
         ("canny", {"preset": "union", "min-length": "4"}, {"preset": "union", "min_length": 4}),
         ("canny", {"blur": "2"}, {"blur": 2.0}),
         ("depth", {"near": "90", "render": "yes"}, {"near": 90, "render": True}),
+        ("depth", {"values": "distance", "render": "on"}, {"values": "distance", "render": True}),
         ("pose", {"move": "4,-3", "hands": "No"}, {"move": (4.0, -3.0), "hands": False}),
         ("pose", {"stick_width": "2", "scale": "2"}, {"stick_width": 2, "scale": 2.0}),
         ("tracks", {"count": "3", "canvas": "64x48"}, {"count": 3, "canvas": "64x48"}),
@@ -63,6 +64,8 @@ def test_words_become_values(kind: str, said: dict[str, str], expected: dict[str
         ("depth", {"convention": "pink"}, "There is no depth convention 'pink'"),
         ("depth", {"device": "nowhere"}, "There is no device 'nowhere' here; use cpu"),
         ("depth", {"stabilise": "2"}, "The stabilising is 2"),
+        ("depth", {"values": "distance"}, "values is about a render or an .onnx file; add --render"),
+        ("depth", {"stabilise": "1", "render": "yes"}, "stabilise is about a filmed clip"),
         ("depth", {"values": "metres"}, "Values of depth cannot be 'metres'; say near or distance"),
         ("pose", {"move": "4"}, "move='4' of the control pose is not two numbers X,Y"),
         ("pose", {"hands": "maybe"}, "hands='maybe' of the control pose is not yes or no"),
@@ -84,6 +87,28 @@ def test_values_of_python_are_checked_alike() -> None:
         check_dials("canny", {"thickness": True})
     with pytest.raises(RequestError, match=r"mask=3 of the control green is not text"):
         check_dials("green", {"mask": 3})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    said = {"thickness": np.int64(3), "blur": np.float32(2.5), "stabilise": np.float64(0.5)}
+    read = check_dials("canny", said)
+    assert read == {"thickness": 3, "blur": 2.5, "stabilise": 0.5}
+    assert [type(value) for value in read.values()] == [int, float, float]
+    moved = check_dials("pose", {"move": (np.float64(4), np.float32(-3)), "hands": np.bool_(0)})
+    assert moved == {"move": (4.0, -3.0), "hands": False} and type(moved["hands"]) is bool
+    for wrong in (np.float32(2.5), np.bool_(1)):
+        with pytest.raises(RequestError, match="of the control canny is not a whole number"):
+            check_dials("canny", {"thickness": wrong})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("depth", "render"), ("tracks", "canvas"), ("tracks", "keypoints")]
+)
+def test_how_a_file_is_read_is_not_said_of_a_clip(kind: str, name: str) -> None:
+    with pytest.raises(
+        RequestError, match=f"The dial '{name}' of the control {kind} says how a file is read"
+    ):
+        check_dials(kind, {name: True})
 
 
 def test_files_are_looked_for_at_once(tmp_path: Path) -> None:

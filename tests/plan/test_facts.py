@@ -61,6 +61,9 @@ def test_how_the_control_was_drawn_is_read(micro_model: Path, tmp_path: Path) ->
     assert adapter_facts(facts, str(thick)).dials == {"thickness": 3, "blur": 2.5}
     named = save_thick(micro_model, tmp_path / "named.safetensors", preset="ltx-2")
     assert adapter_facts(facts, str(named)).dials == {"preset": "ltx-2"}
+    # Where it was from is not how it looks, and need not be installed here.
+    found = save_thick(micro_model, tmp_path / "found.safetensors", blur=2.5, backend="none", estimator="no")
+    assert adapter_facts(facts, str(found)).dials == {"blur": 2.5}
 
 
 @pytest.mark.parametrize(

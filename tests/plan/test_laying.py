@@ -115,6 +115,17 @@ def test_dials_are_said_where_there_are_any(micro_model: Path, tmp_path: Path) -
             assert any("lines 3 px thick, as the adapter 'thick'" in note for note in notes) is told
 
 
+@pytest.mark.parametrize(("control", "dial"), [("depth", "stabilise"), ("pose", "smooth")])
+def test_what_is_not_filmed_is_not_steadied(
+    micro_model: Path, tmp_path: Path, control: str, dial: str
+) -> None:
+    file = adapter(micro_model, tmp_path / "a.safetensors", control, **{dial: 0.5})
+    for filmed, dials in ((True, {dial: 0.5}), (False, {})):
+        plan = planned(micro_model, file, ReferenceRequest(source=SOURCE, control=control, filmed=filmed))
+        assert plan.references[0].dials == dials
+        assert any(f"{dial} 0.5, as the adapter 'a'" in note for note in said(plan, "note")) is filmed
+
+
 def test_a_union_has_dials_of_each_control(micro_model: Path, tmp_path: Path) -> None:
     file = adapter(micro_model, tmp_path / "a.safetensors", "union", thickness=3, convention="inferno")
     for control, dials in (("canny", {"thickness": 3}), ("depth", {"convention": "inferno"}), ("pose", {})):

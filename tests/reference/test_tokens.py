@@ -42,6 +42,11 @@ def test_reference_refuses(dials: dict[str, object], message: str) -> None:
         Reference(clip=CLIP, **dials)  # type: ignore[arg-type]
 
 
+def test_dials_are_kept_as_plain_numbers() -> None:
+    dials = Reference(clip=CLIP, control="canny", dials={"thickness": np.int64(3)}).dials
+    assert dials == {"thickness": 3} and type(dials["thickness"]) is int
+
+
 def test_reference_tokens() -> None:
     latent = torch.arange(2 * 3 * 2, dtype=torch.float32).reshape(2, 3, 1, 1, 2)
     tokens = reference_tokens(latent, factors=FACTORS, fps=24.0, downscale=2, attention_strength=0.25)

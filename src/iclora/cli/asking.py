@@ -208,7 +208,9 @@ def _read(wanted: list[ReferenceWords], said: PlanWords, facts: ModelFacts, repo
             read: Callable[..., Clip | Depths] = media.read
             if one.dials.get("render"):
                 read = partial(read_depths, values=one.dials.get("values"))
-            rate = read(one.path, max_frames=1).fps
+                rate = media.film_values(one.path, max_frames=1).fps
+            else:
+                rate = media.read(one.path, max_frames=1).fps
             fps = follow_rate(facts, rate) if fps is None else fps
             steps = steps_of(report, "reading")
             sound = {"audio": True} if keep_audio and read is media.read else {}
@@ -288,6 +290,7 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
         source=one.source,
         control=one.said.control,
         dials=one.said.dials,
+        filmed=isinstance(one.clip, Clip),
         strength=one.said.strength,
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
         masked=one.said.mask is not None or said.attention_mask is not None,

@@ -121,10 +121,7 @@ def _check(said: DepthWords) -> Path:
     output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
     if said.convention is not None and said.adapter is not None:
         raise RequestError("Give either --convention or --adapter, which says it, and not both.")
-    depths.check_values(said.values)
-    onnx = said.estimator.lower().endswith(".onnx")
-    if said.values is not None and not said.render and not onnx:
-        raise RequestError("--values is about a render or an .onnx file; add --render, or leave it out.")
+    depths.check_values_used(said.values, render=said.render, estimator=said.estimator)
     check_stabilise(said.stabilise)
     if said.stabilise and said.render:
         raise RequestError(

@@ -21,7 +21,7 @@ from iclora.controls.depths.drawing import (
     steadied_depths,
 )
 from iclora.controls.depths.finding import DepthEstimator, check_estimator, film_found
-from iclora.controls.depths.renders import check_values
+from iclora.controls.depths.renders import check_values_used
 from iclora.controls.depths.value import Depths
 from iclora.controls.flow import check_stabilise
 from iclora.errors import RequestError
@@ -66,7 +66,7 @@ def depth(  # noqa: PLR0913  each is a dial, and has a default
     """
     check_drawing(convention=convention, near=near, far=far)
     check_stabilise(stabilise)
-    check_values(values)
+    check_values_used(values, render=isinstance(clip, Depths), estimator=estimator)
     if isinstance(clip, Depths):
         if stabilise:
             raise RequestError(

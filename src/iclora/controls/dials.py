@@ -20,6 +20,7 @@ from iclora import media
 from iclora.clip import Clip
 from iclora.controls.canny import canny
 from iclora.controls.depth import depth
+from iclora.controls.depths.value import Depths
 from iclora.controls.plain import blocks, blur, green, grey
 from iclora.controls.pose import pose
 from iclora.controls.shades import line_art, normals, soft_edges
@@ -89,39 +90,52 @@ def read_dials(kind: str, said: Mapping[str, str]) -> dict[str, Any]:
     """
     words = {name.replace("-", "_"): text for name, text in said.items()}
     kinds = _kinds(kind)
-    return check_dials(kind, {name: _read(name, text, kinds.get(name, ())) for name, text in words.items()})
+    return _checked(kind, {name: _read(name, text, kinds.get(name, ())) for name, text in words.items()})
 
 
 def check_dials(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
-    """Check dials, before anything is drawn with them.
+    """Check dials of a clip, before anything is drawn with them.
 
     Args:
         kind: A name in `CONTROLS`.
         dials: Their values.
 
     Returns:
-        The same, whole numbers made floats where the dial is one.
+        The same, whole numbers made floats where the dial is one, and NumPy's numbers Python's own.
 
     Raises:
-        RequestError: If there is no such control or dial, or a value is of another kind or out of its range.
+        RequestError: If there is no such control or dial, a value is of another kind or out of its range, or
+            a dial says how a file is read.
         IcloraError: If a file it names cannot be read, or what it needs is not installed.
     """
     if kind not in CONTROLS:
         raise RequestError(f"There is no control {kind!r}; choose one of {', '.join(CONTROLS)}.")
+    for name in READING.get(kind, {}).keys() & dials.keys():
+        raise RequestError(
+            f"The dial {name!r} of the control {kind} says how a file is read, and this is a clip; leave it "
+            "out, or draw what the file holds first and give that without control=."
+        )
+    return _checked(kind, dials)
+
+
+def _checked(kind: str, dials: Mapping[str, Any]) -> dict[str, Any]:
     kinds, checked = _kinds(kind), {}
     for name, value in dials.items():
         if name not in kinds:
             known = ", ".join(kinds) or "none"
             raise RequestError(f"The control {kind} has no dial {name!r}; it has: {known}.")
+        value = _plain(value)
         if not _fits(value, kinds[name]):
             raise RequestError(f"{name}={value!r} of the control {kind} is not {_in_words(kinds[name])}.")
         whole = isinstance(value, int) and not isinstance(value, bool)
         checked[name] = float(value) if whole and int not in kinds[name] else value
     if isinstance(mask := checked.get("mask"), str):
         media.read(mask, max_frames=1)
-    # Drawing one black frame refuses what is out of its range, and costs next to nothing.
-    black = Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0)
-    CONTROLS[kind](black, **{name: value for name, value in drawing(kind, checked).items() if name != "mask"})
+    # Drawing one small frame refuses what is out of its range, and costs next to nothing.
+    small: Clip | Depths = Clip(frames=np.zeros((1, 8, 8, 3), np.uint8), fps=1.0)
+    if checked.get("render"):
+        small = Depths(nearness=np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 8, 8), fps=1.0)
+    CONTROLS[kind](small, **{name: value for name, value in drawing(kind, checked).items() if name != "mask"})
     return checked
 
 
@@ -168,6 +182,13 @@ def _read(name: str, text: str, kinds: tuple[Any, ...]) -> Any:
     except ValueError:
         return text
     return text
+
+
+def _plain(value: Any) -> Any:
+    """Make Python's own values of NumPy's scalars; anything else stays as it is."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(_plain(one) for one in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _fits(value: Any, kinds: tuple[Any, ...]) -> bool:

@@ -21,8 +21,10 @@ from iclora.controls import CONTROLS, check_dials, dials_of
 from iclora.errors import AdapterError, ModelError, RequestError
 from iclora.geometry import LatentFactors, LatentGrid
 
-_NOT_TRAINED = ("mask", "body", "person", "device", "render", "values", "canvas", "keypoints")
-"""Dials that say nothing of how a control looks."""
+_NOT_TRAINED = frozenset(
+    {"mask", "body", "person", "estimator", "backend", "device", "render", "values", "canvas", "keypoints"}
+)
+"""Dials that say where a control is from rather than how it looks, and are not followed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +126,18 @@ def control_dials(outline: Outline) -> dict[str, Any]:
         outline: The adapter's header.
 
     Returns:
-        Dials of the control; none where the adapter says nothing, or follows a control that is not ours.
+        Dials of the control, but for those that say where it was from, such as its estimator; none where
+        the adapter says nothing, or follows a control that is not ours.
 
     Raises:
         AdapterError: If what it says cannot be read, or the control has no such dial or value.
     """
-    dials = adapters.control_settings(outline)
+    said = adapters.control_settings(outline)
+    dials = {name: value for name, value in said.items() if name not in _NOT_TRAINED}
     kinds = [kind for kind in outline.controls if kind in CONTROLS]
     if not kinds or not dials:
         return {}
-    known = {name for kind in kinds for name in dials_of(kind)} - set(_NOT_TRAINED)
+    known = {name for kind in kinds for name in dials_of(kind)}
     try:
         for name in dials.keys() - known:
             raise RequestError(f"It has no dial {name!r}.")

@@ -14,6 +14,8 @@ from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, Refer
 
 MOST_ENLARGED = 2
 """A clip that is enlarged beyond it, to the size it is used at, is too soft to steer by."""
+_OF_FILMS = ("stabilise", "smooth")
+"""Dials that steady what is found in pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
     if kind is None:
         return {}
     followers = [adapter for adapter in adapters if kind in adapter.controls]
-    trained = [(adapter.name, drawing(kind, adapter.dials)) for adapter in followers]
+    trained = [(one.name, _trained(kind, one, filmed=asked.filmed)) for one in followers]
     name, dials = next((one for one in trained if one[1]), ("", {}))
     if any(other and other != dials for _, other in trained):
         findings.warning(
@@ -120,6 +122,12 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
             about="adapter",
         )
     return {**taken, **asked.dials}
+
+
+def _trained(kind: str, adapter: PlannedAdapter, *, filmed: bool) -> dict[str, Any]:
+    """How an adapter's references were drawn, as far as it can be done to this one."""
+    dials = drawing(kind, adapter.dials)
+    return {dial: value for dial, value in dials.items() if filmed or dial not in _OF_FILMS}
 
 
 def _in_words(dial: str, value: Any) -> str:

@@ -97,6 +97,7 @@ class ReferenceRequest:
         source: The clip's facts.
         control: The control to extract from it first, such as `canny`; None: it is used as it is.
         dials: How to draw it, such as `{"thickness": 3}`; what is left out is as the adapter was trained.
+        filmed: Whether the control is found in pictures, rather than drawn of points or of a render.
         masked: Whether an attention mask comes with it.
     """
 
@@ -105,6 +106,7 @@ class ReferenceRequest:
     dials: Mapping[str, Any] = field(default_factory=dict)
     strength: float = 1.0
     attention_strength: float = 1.0
+    filmed: bool = True
     masked: bool = False
     downscale: int | None = None
     temporal_factor: int | None = None

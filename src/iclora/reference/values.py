@@ -62,7 +62,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         if self.control is not None:
-            controls.check_dials(self.control, self.dials)
+            object.__setattr__(self, "dials", controls.check_dials(self.control, self.dials))
         elif self.dials:
             raise RequestError(f"The dials {', '.join(self.dials)} are of no control; say which: control=..")
         check_unit("strength", self.strength)

@@ -30,7 +30,7 @@ from iclora.controls.depths.finding import (
     find_depths,
     named,
 )
-from iclora.controls.depths.renders import check_values, film_render, read_depths
+from iclora.controls.depths.renders import check_values_used, film_render, read_depths
 from iclora.controls.depths.value import DepthFilm, Depths, from_distances
 
 __all__ = [
@@ -45,7 +45,7 @@ __all__ = [
     "Depths",
     "check_drawing",
     "check_estimator",
-    "check_values",
+    "check_values_used",
     "depth_range",
     "draw_depths",
     "film_drawn",

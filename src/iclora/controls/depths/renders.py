@@ -105,6 +105,25 @@ def check_values(values: str | None) -> None:
         raise RequestError(f"Values of depth cannot be {values!r}; say {' or '.join(VALUES)}.")
 
 
+def check_values_used(values: str | None, *, render: bool, estimator: object) -> None:
+    """Refuse a word for what numbers mean where none are read, and one that is none.
+
+    Args:
+        values: As for `film_render`.
+        render: Whether the depth was rendered.
+        estimator: What finds it otherwise.
+
+    Raises:
+        RequestError: If it is neither of `VALUES`, or would do nothing.
+    """
+    check_values(values)
+    onnx = isinstance(estimator, str) and estimator.lower().endswith(".onnx")
+    if values is not None and not render and not onnx:
+        raise RequestError(
+            "values is about a render or an .onnx file; add --render (render=yes), or leave it out."
+        )
+
+
 def _is_exr(path: Path) -> bool:
     first = next(path.glob("*.[eE][xX][rR]"), path) if path.is_dir() else path
     return first.suffix.lower() == ".exr"
