@@ -325,6 +325,7 @@ def test_compiled_blocks_share_a_graph_and_change_nothing(monkeypatch: pytest.Mo
         return graph.forward
 
     eager = results()
+    torch.compiler.reset()  # of what other tests compiled
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured, fullgraph=True))
     monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
     model.compile_repeated_blocks()

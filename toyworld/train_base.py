@@ -351,8 +351,6 @@ def main() -> None:
     # On Hopper, PyTorch 2.11's backward through cuDNN attention is NaN for padded prompts of 64 tokens:
     # https://github.com/pytorch/pytorch/issues/196678
     torch.backends.cuda.enable_cudnn_sdp(False)
-    # Sizes are few: each is compiled as it is.
-    torch._dynamo.config.automatic_dynamic_shapes, torch._dynamo.config.recompile_limit = False, 32
     kinds = ("target", "control") if given.adapter else ("small",) if given.small else ("target", "hint")
     bank = Bank.open(given.bank, given.device, kinds=(*kinds, "lines") if given.feedback else kinds)
     parts, finish = adapter_model(given) if given.adapter else base_model(bank, given)
@@ -361,7 +359,9 @@ def main() -> None:
     if given.guidance != 1 or given.feedback:
         start = (given.adapter, given.start) if given.adapter else (given.start, None)
         teacher = Teacher(parts=load_frozen(*start, given), guidance=given.guidance)
-    train(parts, bank, given, finish, teacher)
+    # Sizes are few: each is compiled as it is.
+    with torch._dynamo.config.patch(automatic_dynamic_shapes=False):
+        train(parts, bank, given, finish, teacher)
 
 
 if __name__ == "__main__":
