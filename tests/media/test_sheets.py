@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from iclora import media
-from iclora.clip import Audio, Clip, Film
+from iclora.clip import Audio, Clip
 from iclora.errors import RequestError
 
 
@@ -67,13 +67,3 @@ def test_contact_sheet_lays_out_rows_and_columns() -> None:
 def test_contact_sheet_refuses_no_columns() -> None:
     with pytest.raises(RequestError, match="0 columns"):
         media.contact_sheet([flat(1)], labels=["a"], num_columns=0)
-
-
-def test_a_sheet_of_a_film_is_that_of_its_clip() -> None:
-    levels = np.arange(0, 70, 10, dtype=np.uint8)
-    frames = np.broadcast_to(levels[:, None, None, None], (7, 8, 12, 3)).copy()
-    clip = Clip(frames=frames, fps=8.0)
-    film = Film(frames=frames, height=8, width=12, num_frames=7, fps=8.0)
-    for columns in (1, 3, 9):
-        sheets = [media.contact_sheet([one], labels=["a"], num_columns=columns) for one in (clip, film)]
-        assert np.array_equal(*sheets)

@@ -106,7 +106,8 @@ def _shown(
     made = reference_of(one, planned, start, said, report)
     if slow:
         findings.note(f"{planned.label}: looked at in its first {FEW_FRAMES} frames, as {estimator} is slow.")
-    return Shown(clip=made.clip, mask=mask_of(one, plan, said), is_start=slow, film=film)
+    mask = mask_of(one, plan, said) if slow else made.attention_mask  # of all frames
+    return Shown(clip=made.clip, mask=mask, is_start=slow, film=film)
 
 
 def _film(one: Given) -> Clip | None:

@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from iclora.clip import Clip, Film
+from iclora.clip import Clip
 from iclora.errors import RequestError
 from iclora.media.shaping import scale_picture
-from iclora.media.timing import pick
 
 _GAP_PX = 4
 _BACKGROUND = 16
@@ -60,12 +59,12 @@ def side_by_side(
 
 
 def contact_sheet(
-    rows: Sequence[Clip | Film], *, labels: Sequence[str], num_columns: int = 6, height: int = 128
+    rows: Sequence[Clip], *, labels: Sequence[str], num_columns: int = 6, height: int = 128
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Lay frames of several clips out as one picture, a row for each clip and a column for each moment.
 
     Args:
-        rows: At least one clip or film; a film is gone through.
+        rows: At least one clip.
         labels: One line for each, written above its row.
         num_columns: Frames to show of each clip, evenly spread from its first to its last, at least 1.
         height: Height of a frame in pixels, at least 1.
@@ -86,8 +85,7 @@ def contact_sheet(
     for clip, label in zip(rows, labels, strict=True):
         indices = np.round(np.linspace(0, clip.num_frames - 1, num_columns)).astype(int)
         width = _scaled_width(clip, height)
-        shown = pick(clip.frames, indices)
-        cells = [scale_picture(np.ascontiguousarray(frame), height, width) for frame in shown]
+        cells = [scale_picture(np.ascontiguousarray(clip.frames[at]), height, width) for at in indices]
         strip = np.concatenate(_with_gaps(cells, axis=1), axis=1)
         strips.append(np.concatenate([_label_strip(label, strip.shape[1]), strip]))
     widest = max(strip.shape[1] for strip in strips)
@@ -101,7 +99,7 @@ def _check_labels(num_clips: int, labels: Sequence[str] | None) -> None:
         raise RequestError(f"There are {len(labels)} labels for {num_clips} clips; give one for each.")
 
 
-def _scaled_width(clip: Clip | Film, height: int) -> int:
+def _scaled_width(clip: Clip, height: int) -> int:
     return max(1, round(clip.width * height / clip.height))
 
 
