@@ -28,7 +28,7 @@ from step_memory import attention_memory, dense_attention, fast_attention, growt
 from torch.utils.flop_counter import FlopCounterMode
 
 from iclora.attention import dense_weights, pair_weights
-from iclora.transformer import ReferenceCache, split_over
+from iclora.transformer import ReferenceCache, split_over, to_fp8
 
 WEIGHTINGS = ("1", "0.5", "mask")
 MAX_GROWTH = 1.1
@@ -76,7 +76,7 @@ def runs_of(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[
     """List the forwards of a layout with their rows, still empty; the unmasked ones first."""
     size, device = SIZES[arguments.size], torch.device(arguments.device)
     kept: list[ReferenceCache] = []  # one for all weightings: what is kept does not depend on them
-    for weighting in WEIGHTINGS if LAYOUTS[layout] else WEIGHTINGS[:1]:
+    for weighting in arguments.attention if LAYOUTS[layout] else WEIGHTINGS[:1]:
         sequence = sequence_of(size, layout, weighting, device)
         video, audio = inputs_of(model, size, sequence)
         row = Row(program="iclora", layout=layout, weighting=weighting, num_tokens=sum(sequence.lengths))
@@ -282,7 +282,7 @@ def described(model: Any, arguments: argparse.Namespace) -> str:
     official = "importable, but not timed" if importlib.util.find_spec("ltx_core") else "not importable"
     return (
         f"{arguments.num_gpus} x {name}, torch {torch.__version__}; size {arguments.size}: "
-        f"{count / 1e9:.2f} B parameters, {SIZES[arguments.size].dtype}, "
+        f"{count / 1e9:.2f} B parameters, {SIZES[arguments.size].dtype}{' and fp8' if arguments.fp8 else ''}, "
         f"{'compiled' if arguments.compile else 'not compiled'}, "
         f"{'with' if arguments.audio else 'without'} audio; official package: {official}"
     )
@@ -294,6 +294,10 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, default="small", help="full is for a GPU")
     parser.add_argument("--layers", type=int, help="fewer blocks than the model has, where it does not fit")
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS), help="references")
+    parser.add_argument(
+        "--attention", nargs="+", choices=WEIGHTINGS, default=list(WEIGHTINGS), help="strengths and masks"
+    )
+    parser.add_argument("--fp8", action="store_true", help="matrix products of our blocks in 8 bits")
     parser.add_argument("--rounds", type=int, default=15, help="times each step is timed")
     parser.add_argument("--steps", type=int, default=0, help="also time that many steps in a row")
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
@@ -331,6 +335,8 @@ def prepared(arguments: argparse.Namespace) -> tuple[Any, dict[str, int], float 
     if device.type == "cuda":
         work = {layout: useful_work(model, layout, arguments) for layout in arguments.layouts}
         ceiling = matmul_teraflops(device, size.dtype) * arguments.num_gpus
+    if arguments.fp8:
+        to_fp8(model)
     if arguments.num_gpus > 1:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         split_over(model, arguments.num_gpus)

@@ -2,6 +2,7 @@
 
 from iclora.transformer.cache import CachePolicy, ReferenceCache, keepable_of
 from iclora.transformer.forward import Perturbation, Stream, velocity
+from iclora.transformer.fp8 import to_fp8
 from iclora.transformer.split import split_over
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "Stream",
     "keepable_of",
     "split_over",
+    "to_fp8",
     "velocity",
 ]
