@@ -15,7 +15,7 @@ from iclora.errors import ModelError
 OWN = "model.json"
 """Holds the recipe of a model of our own layout."""
 
-_DEV_STEPS = {"2.0": 40, "2.3": 30}
+_DEV_STEPS = {"2.0": 40, "2.3": 30, "2.5": 30}
 _DEV_GUIDANCE = 3.0
 
 
