@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iclora import media
+from iclora.cli.together import is_first
 from iclora.errors import OutputError, RequestError
 from iclora.media.files import check_place, write_file
 from iclora.media.picture_reader import PICTURE_SUFFIXES
@@ -36,8 +37,8 @@ def to_stdout() -> Console:
 
 
 def to_stderr() -> Console:
-    """A console for everything that is said on the way."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    """A console for everything that is said on the way; of several processes the first one says it."""
+    return Console(stderr=True, soft_wrap=True, highlight=False, quiet=not is_first())
 
 
 def say(text: str) -> None:
