@@ -43,6 +43,7 @@ def transformer(form: str = "2.3", *, seed: int = 0, **changes: Any) -> Any:
         "cross_attn_mod": newer,
         "audio_cross_attn_mod": newer,
         "use_prompt_embeddings": not newer,
+        "perturbed_attn": newer,
         "ff_bias": not newest,
         "use_keyframes_abs_pos_embedding": newest,
     }
