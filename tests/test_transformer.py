@@ -363,15 +363,16 @@ def test_compiled_blocks_share_a_graph_and_change_nothing(monkeypatch: pytest.Mo
     assert len(graphs) == 2  # of all blocks but the last, and of that
 
 
-def test_half_precision() -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(dtype: torch.dtype) -> None:
     model = transformer()
     context, _ = contexts(model)
     video = stream(assemble(video_target(), [control(attention_strength=0.5)]), context)
     with torch.inference_mode():
         full, _ = velocity(model, video)
-        halved = replace(video, latents=video.latents.bfloat16(), context=context.bfloat16())
-        half, _ = velocity(model.bfloat16(), halved)
-    assert half.dtype == torch.bfloat16
+        halved = replace(video, latents=video.latents.to(dtype), context=context.to(dtype))
+        half, _ = velocity(model.to(dtype), halved)
+    assert half.dtype == dtype
     assert (half.float() - full).norm() / full.norm() < 0.03
 
 
