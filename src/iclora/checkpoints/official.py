@@ -110,6 +110,7 @@ def diffusers_config(config: dict[str, Any], state: dict[str, Tensor]) -> dict[s
         "gated_attn": block + "attn1.to_gate_logits.weight" in state,
         "audio_gated_attn": block + "audio_attn1.to_gate_logits.weight" in state,
         "cross_attn_mod": video_rows == 9,
+        "perturbed_attn": video_rows == 9,  # of diffusers' own forward alone, as its converter says it
         "audio_cross_attn_mod": audio_rows == 9,
         "use_prompt_adaln_single": 9 not in (video_rows, audio_rows) or "prompt_adaln.linear.weight" in state,
         "use_prompt_embeddings": "caption_projection.linear_1.weight" in state,

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKLLTX2Audio, AutoencoderKLLTX2Video, LTX2VideoT
 from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder, LTX2VocoderWithBWE
 from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoModelForImageTextToText, AutoTokenizer
 from transformers.utils import logging
 
 from iclora.checkpoints.released import read_config
@@ -48,10 +48,9 @@ def load_part(folder: Path, dtype: torch.dtype, *, base: str) -> Any:
             f"The model's part '{folder.name}' is missing: there is no {folder / 'config.json'}."
         )
     kind = _class_of(folder, base)
-    if kind is AutoModel:
-        part = _loaded(kind, folder, {"dtype": dtype})
-        return getattr(part, "language_model", part)
-    return _loaded(kind, folder, {"torch_dtype": dtype})
+    word = "dtype" if folder.name == "text_encoder" else "torch_dtype"
+    part = _loaded(kind, folder, {word: dtype})
+    return part.model.language_model if kind is AutoModelForImageTextToText else part
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -90,7 +89,7 @@ def _class_of(folder: Path, base: str) -> Any:
     wanted, named = _GEMMA_4 if base == "ltx-2.5" else _GEMMA_3
     if kind not in wanted:
         raise ModelError(f"The text encoder in {folder} is a {kind}; {named}. Give such a model.")
-    return AutoModel
+    return AutoModel if kind.endswith("_text") else AutoModelForImageTextToText
 
 
 def _loaded(kind: Any, folder: Path, settings: dict[str, Any]) -> Any:
