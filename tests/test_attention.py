@@ -225,7 +225,11 @@ class Calls(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
         if "attention" in name:
-            assert args[3:4] in ((), (None,), (0.0,)) and not (kwargs or {}).get("attn_mask")
+            assert not (kwargs or {}).get("attn_mask")
+            bias = next((arg for arg in args[3:] if isinstance(arg, Tensor)), None)
+            # One number for each key: no tensor of queries x keys.
+            assert bias is None or bias.numel() == args[1].shape[2]
+            name = name if bias is None else f"{name} with a bias"
             self.made.append((name, args[0].shape[2], args[1].shape[2], args[0].shape[3]))
         return func(*args, **(kwargs or {}))
 
@@ -244,13 +248,13 @@ def test_a_gpu_attends_by_its_fastest_kernel_without_a_mask(
     tokens = [torch.empty(1, 4, 64, 128, device="meta", dtype=torch.bfloat16) for _ in range(3)]
     with Calls() as calls, torch.inference_mode():
         assert attend(*tokens, pairs).shape == (1, 4, 64, 128)
-    kernel, wide = f"_scaled_dot_product_{best}_attention", "_scaled_dot_product_flash_attention"
-    ours = [call for call in calls.made if call[1:3] != (8, 40)]  # from open tokens: PyTorch's own choice
-    assert sorted(ours) == sorted(
+    kernel = f"_scaled_dot_product_{best}_attention"
+    uneven = (f"{kernel} with a bias", 32, 8, 128) if best == "cudnn" else (kernel, 32, 8, 136)
+    assert sorted(calls.made) == sorted(
         [
-            (kernel, 32, 40, 128),  # from the target to what is open, to the first item, to the second
-            (kernel, 32, 16, 128),
-            (wide, 32, 8, 136),
+            *[(kernel, rows, keys, 128) for rows in (32, 8) for keys in (32, 8)],  # from what is open to that
+            (kernel, 32, 16, 128),  # from the target to the first item, to the second
+            uneven,
             *[(kernel, rows, 32, 128) for rows in (16, 8)],  # from each item to the target, to itself
             *[(kernel, rows, rows, 128) for rows in (16, 8)],
         ]

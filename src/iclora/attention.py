@@ -16,17 +16,18 @@ logarithm of the sum of its exponentials, and the pieces are merged exactly:
 
     out = sum_i w_i exp(lse_i) out_i / sum_i w_i exp(lse_i)
 
-A piece has one weight for each query. Where the tokens of an item have different ones (a mask), that item's
-keys are widened: what is added to a score is a number of the query times a number of the key, so a few more
-query/key columns carry it through the kernel (three, so that half precision holds all digits of the
-logarithm). Where gradients are wanted, which that sum has none of, all keys are widened. Either way no tensor
-of tokens x tokens is made.
+A piece has one weight for each query. Where the tokens of an item have different ones (a mask), ``log w`` is
+added to the scores inside that piece: as a bias of each key where the kernel is cuDNN's, which takes one of
+the keys alone; elsewhere by a few more query/key columns, since what is added to a score is a number of the
+query times a number of the key (three columns, so that half precision holds all digits of the logarithm).
+Where gradients are wanted, which the logarithm of the sum has none of, all keys are widened so. Nowhere is a
+tensor of tokens x tokens made.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -43,10 +44,12 @@ _HALF = (torch.float16, torch.bfloat16)
 # Columns added to queries and keys: three are used, but kernels want head sizes in multiples of 8.
 _NUM_COLUMNS = 8
 
+KeyValue = tuple[Tensor, Tensor]
+"""Keys and values of some tokens, ``[b, k, s, d]`` each."""
 _Piece = tuple[Tensor, Tensor]
 """Mixed values ``[b, k, q, d]``, and the logarithm ``[b, k, q]`` of the sum of exponentials over the keys."""
-_Kernel = Callable[..., _Piece]
-"""Unmasked attention: of queries, keys, values and a scale (None is that of the head size) to a piece."""
+_Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None], _Piece]
+"""Attention of queries, keys, values and perhaps a weight of each key ``[b, s]`` to a piece."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,9 +71,18 @@ class PairWeights:
     even: tuple[bool, ...]
 
     @property
+    def num_tokens(self) -> int:
+        """Tokens of the whole sequence."""
+        return self.num_open + self.weights.shape[1]
+
+    @property
     def spans(self) -> list[tuple[int, int]]:
         """First and past-the-last token of each isolated item."""
         return list(pairwise(accumulate(self.isolated, initial=self.num_open)))
+
+    def item_of(self, token: int) -> int:
+        """Which isolated item a token belongs to; -1: it is open."""
+        return len([start for start, _ in self.spans if start <= token]) - 1
 
 
 def pair_weights(sequence: TokenSequence) -> PairWeights | None:
@@ -158,21 +170,57 @@ def attend(
     Returns:
         The mixed values, differentiable in all inputs.
     """
-    if pairs is None:
-        return F.scaled_dot_product_attention(query, key, value)
-    assert key.shape[2] == pairs.num_open + pairs.weights.shape[1], "kernels do not see what is missing"
-    kernel = _kernel(query, key, value)
+    parts = [part.split(part_sizes(pairs, 0, part.shape[2]), dim=2) for part in (query, key, value)]
+    return attend_parts(*parts, pairs)
+
+
+def part_sizes(pairs: PairWeights | None, first: int, last: int) -> list[int]:
+    """Cut tokens where others see them differently, for `attend_parts`.
+
+    Args:
+        pairs: Who sees whom in the whole sequence; None means everyone, fully.
+        first: The first of the tokens to cut.
+        last: Past the last of them.
+
+    Returns:
+        Number of tokens of each part, in order.
+    """
+    cuts = [first]
+    if pairs is not None:
+        for end in (pairs.num_target, pairs.num_open, *(end for _, end in pairs.spans)):
+            if cuts[-1] < end < last:
+                cuts.append(end)
+    return [end - start for start, end in pairwise([*cuts, last])]
+
+
+def attend_parts(
+    query: Sequence[Float[Tensor, "b k _ d"]],
+    key: Sequence[Float[Tensor, "b k _ d"]],
+    value: Sequence[Float[Tensor, "b k _ d"]],
+    pairs: PairWeights | None = None,
+) -> Float[Tensor, "b k q d"]:
+    """`attend` over tokens in parts, cut as `part_sizes` does or finer; kernels take them as they are.
+
+    Args:
+        query: Queries of all tokens, or of the first ones.
+        key: Keys of all tokens.
+        value: Values of all tokens, in parts of the keys' sizes.
+        pairs: Who sees whom; None means everyone, fully.
+
+    Returns:
+        The mixed values, differentiable in all inputs.
+    """
+    num_keys = sum(part.shape[2] for part in key)
+    assert pairs is None or num_keys == pairs.num_tokens, "kernels do not see what is missing"
+    kernel = _kernel(query[0], key[0], value[0])
+    if pairs is None and (kernel is None or len(key) == 1):
+        return F.scaled_dot_product_attention(*map(_whole, (query, key, value)))
     if kernel is None:
-        rows = _rows_widened(query, key, value, pairs)
+        rows = _rows_widened(*map(_whole, (query, key, value)), pairs)
     else:
         rows = _rows_in_pieces(kernel, query, key, value, pairs)
-    mixed = [next(rows)]
-    target, opened = pairs.num_target, pairs.num_open
-    if opened > target and query.shape[2] > target:
-        others = query[:, :, target:opened]
-        mixed.append(F.scaled_dot_product_attention(others, key[:, :, :opened], value[:, :, :opened]))
     # Joined with tokens before heads, as kernels return them and projections want them: copied once.
-    return torch.cat([part.transpose(1, 2) for part in (*mixed, *rows)], dim=1).transpose(1, 2)
+    return torch.cat([part.transpose(1, 2) for part in rows], dim=1).transpose(1, 2)
 
 
 def attend_apart(
@@ -196,31 +244,45 @@ def attend_apart(
     return torch.cat([F.scaled_dot_product_attention(*part) for part in parts], dim=2)
 
 
+def _whole(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=2)
+
+
 def _rows_in_pieces(
-    kernel: _Kernel, query: Tensor, key: Tensor, value: Tensor, pairs: PairWeights
+    kernel: _Kernel,
+    query: Sequence[Tensor],
+    key: Sequence[Tensor],
+    value: Sequence[Tensor],
+    pairs: PairWeights | None,
 ) -> Iterator[Tensor]:
-    """Attend from the target, then from each isolated item that asks, piece by piece."""
-    target, opened, asked = pairs.num_target, pairs.num_open, query.shape[2]
-    logs = pairs.weights.log()[:, None]  # minus infinity, where the weight is 0, leaves a piece no share
-    asking = query[:, :, :target]
-    pieces = [kernel(asking, key[:, :, :opened], value[:, :, :opened])]
-    for (start, end), even in zip(pairs.spans, pairs.even, strict=True):
-        own_key, own_value = key[:, :, start:end], value[:, :, start:end]
-        if even:
-            mixed, sums = kernel(asking, own_key, own_value)
-            pieces.append((mixed, sums + logs[..., start - opened, None]))
-        else:
-            columns = _column_parts(pairs.weights[:, start - opened : end - opened], query)
-            pieces.append(_widened(kernel, _with_ones(asking), torch.cat([own_key, columns], -1), own_value))
-    yield _merged(pieces)
-    for start, end in pairs.spans:
-        if asked <= start:
-            break
-        stop = min(end, asked)
-        asking = query[:, :, start:stop]
-        mixed, sums = kernel(asking, key[:, :, :target], value[:, :, :target])
-        sums = sums + logs[..., start - opened : stop - opened]
-        yield _merged([(mixed, sums), kernel(asking, key[:, :, start:end], value[:, :, start:end])])
+    """Attend from each part to each part that it sees."""
+    asking = accumulate((part.shape[2] for part in query), initial=0)
+    for first, own in zip(asking, query, strict=False):
+        starts = accumulate((part.shape[2] for part in key), initial=0)
+        others = zip(starts, key, value, strict=False)
+        pieces = [_piece(kernel, (first, own), start, (k, v), pairs) for start, k, v in others]
+        yield _merged([piece for piece in pieces if piece is not None])
+
+
+def _piece(
+    kernel: _Kernel, asking: tuple[int, Tensor], start: int, pair: KeyValue, pairs: PairWeights | None
+) -> _Piece | None:
+    """Attend from one part to another, each with its first token; None where it does not see it."""
+    first, query = asking
+    if pairs is None or pairs.item_of(first) == pairs.item_of(start):
+        return kernel(query, *pair, None)
+    opened = pairs.num_open
+    if first < pairs.num_target:
+        weights = pairs.weights[:, start - opened : start - opened + pair[0].shape[2]]
+        if not pairs.even[pairs.item_of(start)]:
+            return kernel(query, *pair, weights)
+        weights = weights[:, :1]
+    elif start < pairs.num_target:
+        weights = pairs.weights[:, first - opened : first - opened + query.shape[2]]
+    else:
+        return None
+    mixed, sums = kernel(query, *pair, None)
+    return mixed, sums + weights.log()[:, None]  # minus infinity, where it is 0, leaves the piece no share
 
 
 def _rows_widened(query: Tensor, key: Tensor, value: Tensor, pairs: PairWeights) -> Iterator[Tensor]:
@@ -229,6 +291,9 @@ def _rows_widened(query: Tensor, key: Tensor, value: Tensor, pairs: PairWeights)
     logs = _column_parts(pairs.weights, query)
     long_key = torch.cat([key, F.pad(logs, (0, 0, opened, 0))], dim=-1)
     yield _widened(_plain, _with_ones(query[:, :, :target]), long_key, value)[0]
+    if opened > target and asked > target:
+        others = query[:, :, target:opened]
+        yield F.scaled_dot_product_attention(others, key[:, :, :opened], value[:, :, :opened])
     for start, end in pairs.spans:
         if asked <= start:
             break
@@ -242,6 +307,8 @@ def _rows_widened(query: Tensor, key: Tensor, value: Tensor, pairs: PairWeights)
 
 def _merged(pieces: list[_Piece]) -> Float[Tensor, "b k q d"]:
     """Merge what was attended to piece by piece."""
+    if len(pieces) == 1:
+        return pieces[0][0]
     shares = torch.stack([sums for _, sums in pieces]).softmax(dim=0)[..., None]
     first, *others = (share * mixed for share, (mixed, _) in zip(shares, pieces, strict=True))
     merged: Tensor = sum(others, start=first)
@@ -274,29 +341,45 @@ def _best_of(device: torch.device) -> str:
     return "flash" if major >= 8 else "none"
 
 
-def _on_cpu(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> _Piece:
-    mixed, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, scale=scale)
-    return mixed, sums
+def _on_cpu(query: Tensor, key: Tensor, value: Tensor, weights: Tensor | None = None) -> _Piece:
+    return _with_columns(torch.ops.aten._scaled_dot_product_flash_attention_for_cpu, query, key, value, weights)
 
 
-def _on_cuda(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> _Piece:
+def _on_cuda(query: Tensor, key: Tensor, value: Tensor, weights: Tensor | None = None) -> _Piece:
     # cuDNN takes neither wider heads nor a single key.
-    if query.shape[-1] <= 128 and key.shape[2] > 1 and _best_of(query.device) == "cudnn":
-        found = torch.ops.aten._scaled_dot_product_cudnn_attention(query, key, value, None, True, scale=scale)
-    else:
-        found = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, scale=scale)
-    return found[0], found[1].reshape(query.shape[:3])  # cuDNN's sums have one more dimension, of 1
+    if query.shape[-1] > 128 or key.shape[2] == 1 or _best_of(query.device) != "cudnn":
+        return _with_columns(torch.ops.aten._scaled_dot_product_flash_attention, query, key, value, weights)
+    attend = torch.ops.aten._scaled_dot_product_cudnn_attention
+    if weights is None:
+        found = attend(query, key, value, None, True)
+        return found[0], found[1].reshape(query.shape[:3])  # the sums have one more dimension, of 1
+    # A bias is rounded to half precision: of what a weight is below the largest one, which is merged exactly.
+    logs = _finite_logs(weights)[:, None, None]
+    most = logs.amax(dim=-1)
+    found = attend(query, key, value, (logs - most[..., None]).to(query.dtype), True)
+    return found[0], found[1].reshape(query.shape[:3]) + most
 
 
-def _plain(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> _Piece:
+def _plain(query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = None) -> _Piece:
     """Attention on any device, with gradients; it does not tell its log-sum-exp."""
     return F.scaled_dot_product_attention(query, key, value, scale=scale), query.new_empty(0)
 
 
-def _widened(kernel: _Kernel, query: Tensor, key: Tensor, value: Tensor) -> _Piece:
+def _with_columns(
+    function: Callable[..., _Piece], query: Tensor, key: Tensor, value: Tensor, weights: Tensor | None
+) -> _Piece:
+    """Call an unmasked kernel, with the weights of the keys in columns."""
+    if weights is None:
+        mixed, sums, *_ = function(query, key, value)
+        return mixed, sums
+    long_key = torch.cat([key, _column_parts(weights, query)], dim=-1)
+    return _widened(function, _with_ones(query), long_key, value)
+
+
+def _widened(function: Callable[..., _Piece], query: Tensor, key: Tensor, value: Tensor) -> _Piece:
     """Attend with queries and keys that have columns added, the scale that of the true head size."""
     width = value.shape[-1]
-    mixed, sums = kernel(query, key, F.pad(value, (0, _NUM_COLUMNS)), 1 / math.sqrt(width))
+    mixed, sums, *_ = function(query, key, F.pad(value, (0, _NUM_COLUMNS)), scale=1 / math.sqrt(width))
     return mixed[..., :width], sums
 
 
@@ -307,8 +390,7 @@ def _with_ones(tokens: Float[Tensor, "b k s d"]) -> Float[Tensor, "b k s e"]:
 
 def _column_parts(weights: Float[Tensor, "b r"], like: Float[Tensor, "b k s d"]) -> Float[Tensor, "b k r e"]:
     """Return the columns that add ``log w`` to a score when multiplied with ones."""
-    logs = torch.where(weights > 0, weights.log(), LOG_ZERO)
-    rest = logs * math.sqrt(like.shape[-1])
+    rest = _finite_logs(weights) * math.sqrt(like.shape[-1])
     parts = []
     for _ in range(3):
         part = rest.to(like.dtype)
@@ -316,3 +398,7 @@ def _column_parts(weights: Float[Tensor, "b r"], like: Float[Tensor, "b k s d"])
         rest = rest - part.float()
     columns = F.pad(torch.stack(parts, dim=-1), (0, _NUM_COLUMNS - len(parts)))
     return columns[:, None].expand(-1, like.shape[1], -1, -1)
+
+
+def _finite_logs(weights: Float[Tensor, "b r"]) -> Float[Tensor, "b r"]:
+    return torch.where(weights > 0, weights.log(), LOG_ZERO)

@@ -54,7 +54,8 @@ def dense_attention(sequence: TokenSequence) -> Callable[..., Tensor]:
     matrix = torch.ones(1, total, total) if pairs is None else dense_weights(pairs)
     matrix[:, first:, :first] = 0
 
-    def attend(query: Tensor, key: Tensor, value: Tensor, _: PairWeights | None) -> Tensor:
+    def attend(*parts: list[Tensor] | PairWeights | None) -> Tensor:
+        query, key, value = (torch.cat(side, dim=2) for side in parts[:3])
         assert query.shape[2] == total
         return scaled_dot_product_attention(query, key, value, attn_mask=matrix.log()[:, None])
 
@@ -71,7 +72,7 @@ def test_it_is_the_plain_formula(form: str, layout: dict[str, Any], monkeypatch:
     weight = model.transformer_blocks[0].attn1.to_k.weight
     ours, _ = velocity(model, video, clean_too=True)
     (gradient,) = torch.autograd.grad(ours.square().mean(), weight)
-    monkeypatch.setattr(layers, "attend", dense_attention(sequence))
+    monkeypatch.setattr(layers, "attend_parts", dense_attention(sequence))
     plain = replace(video, sequence=replace(sequence, num_one_way=0))
     theirs, _ = velocity(model, plain, clean_too=True)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -16,15 +16,15 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from iclora.attention import PairWeights, attend, attend_apart
+from iclora.attention import KeyValue, PairWeights, attend_apart, attend_parts, part_sizes
 from iclora.transformer.modulation import Modulation
 from iclora.transformer.split import Split
 
 Kind = Literal["video", "audio"]
+_InParts = tuple[list[Tensor], list[Tensor]]
+"""Keys and values of consecutive tokens, in parts of the same sizes."""
 Rotary = tuple[Tensor, Tensor]
 """Cosine and sine of each token's angles, laid out as projections are: ``[b | 1, s, d]``, d/2 where split."""
-KeyValue = tuple[Tensor, Tensor]
-"""Keys and values of some tokens, ``[b, k, s, d]`` each."""
 
 
 class Kept(NamedTuple):
@@ -104,15 +104,15 @@ def self_attention(
     own, hidden, gate = normed[:, :count], hidden[:, :count], gate[:, :count]
     if values_only:
         return hidden + _mixed_out(module, own, module.to_v(own)) * gate, None
-    pair = _keys_and_values(module, normed, condition.rotary)
-    query = _rotate(module.norm_q(module.to_q(own)), asking.rotary, module, pair[1].dtype)
-    split = condition.split
-    if split is not None:
-        query, pair = split.by_heads(query), _by_heads(pair, split)
+    split, pairs = condition.split, condition.pairs
+    sizes = part_sizes(pairs, 0, condition.num_attended)
+    asks = sizes if split is not None else part_sizes(pairs, 0, count)
+    pair = _keys_and_values(module, normed, condition.rotary, split, sizes)
+    query = _rotated(module.norm_q, module.to_q(own), asking.rotary, module, split, asks)
     if condition.groups:
-        mixed = attend_apart(query, *pair, condition.groups)
+        mixed = attend_apart(*(torch.cat(parts, dim=2) for parts in (query, *pair)), condition.groups)
     else:
-        mixed = attend(query, *_joined(pair, others), condition.pairs)
+        mixed = attend_parts(query, *_joined(pair, others, pairs), pairs)
     if split is not None:
         mixed = split.by_tokens(mixed)
     return hidden + _mixed_out(module, own, rearrange(mixed, "b k s d -> b s (k d)")) * gate, _last_of(
@@ -131,8 +131,9 @@ def angles(rope: Any, positions: Tensor) -> Rotary:
 def own_keys(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> KeyValue:
     """Keys and values of self-attention alone, for tokens that nothing else is needed of."""
     normed, _ = _self_input(block, hidden, condition)
-    pair = _keys_and_values(part(block, condition.kind, "attn1"), normed, condition.rotary)
-    return _of_one_layout(_by_heads(pair, condition.split))
+    module = part(block, condition.kind, "attn1")
+    pair = _keys_and_values(module, normed, condition.rotary, condition.split, [condition.num_attended])
+    return _of_one_layout(pair[0][0], pair[1][0])
 
 
 def text_attention(
@@ -183,9 +184,10 @@ def cross_attention(
     video, audio = conditions["video"], conditions["audio"]
     towards = {kind: _towards(block, hidden[kind], condition) for kind, condition in conditions.items()}
     into_video, into_audio = block.audio_to_video_attn, block.video_to_audio_attn
-    pair = _keys_and_values(into_video, towards["audio"][0], audio.cross_rotary)
+    pair = _keys_and_values(into_video, towards["audio"][0], audio.cross_rotary, None, [audio.num_tokens])
     heard = _exchange(into_video, towards["video"][0], video, pair)
-    pair = _by_heads(_keys_and_values(into_audio, towards["video"][1], video.cross_rotary), video.split)
+    sizes = [video.num_attended]
+    pair = _keys_and_values(into_audio, towards["video"][1], video.cross_rotary, video.split, sizes)
     seen = _exchange(into_audio, towards["audio"][1], audio, _joined(pair, others), video.split)
     found = _last_of(pair, num_found)
     del pair, towards  # memory is at its peak from here on
@@ -198,8 +200,9 @@ def cross_attention(
 def heard_keys(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> KeyValue:
     """Keys and values of video tokens that the audio looks at, for tokens that hear no audio themselves."""
     module = block.video_to_audio_attn
-    pair = _keys_and_values(module, _towards(block, hidden, condition)[1], condition.cross_rotary)
-    return _of_one_layout(_by_heads(pair, condition.split))
+    towards, sizes = _towards(block, hidden, condition)[1], [condition.num_attended]
+    pair = _keys_and_values(module, towards, condition.cross_rotary, condition.split, sizes)
+    return _of_one_layout(pair[0][0], pair[1][0])
 
 
 def feed_forward(block: Any, hidden: Float[Tensor, "b s d"], condition: Conditions) -> Float[Tensor, "b s d"]:
@@ -222,29 +225,48 @@ def _self_input(block: Any, hidden: Tensor, condition: Conditions) -> tuple[Tens
     return part(block, condition.kind, "norm1")(hidden) * (1 + scale) + shift, gate
 
 
-def _keys_and_values(module: Any, normed: Tensor, rotary: Rotary | None) -> KeyValue:
+def _keys_and_values(
+    module: Any, normed: Tensor, rotary: Rotary | None, split: Split | None, sizes: list[int]
+) -> _InParts:
+    """Keys and values of tokens in parts; with a split of one's own heads of all tokens."""
     assert rotary is not None
     value = _heads(module.to_v(normed), module)
-    return _rotate(module.norm_k(module.to_k(normed)), rotary, module, value.dtype), value
+    key = _rotated(module.norm_k, module.to_k(normed), rotary, module, split, sizes)
+    return key, list((value if split is None else split.by_heads(value)).split(sizes, dim=2))
 
 
-def _last_of(pair: KeyValue, count: int) -> KeyValue | None:
-    return _of_one_layout((pair[0][:, :, -count:], pair[1][:, :, -count:])) if count else None
+def _rotated(
+    norm: Any, projected: Tensor, rotary: Rotary, module: Any, split: Split | None, sizes: list[int]
+) -> list[Tensor]:
+    """Queries or keys in parts, each rotated by itself: so compiled blocks write it once, for the kernel."""
+    if split is not None:
+        turned = _rotate(norm(projected), rotary, module, projected.dtype)
+        return list(split.by_heads(turned).split(sizes, dim=2))
+    parts = zip(*(side.split(sizes, dim=1) for side in (projected, *rotary)), strict=True)
+    return [_rotate(norm(part), (cos, sin), module, projected.dtype) for part, cos, sin in parts]
 
 
-def _by_heads(pair: KeyValue, split: Split | None) -> KeyValue:
-    return pair if split is None else (split.by_heads(pair[0]), split.by_heads(pair[1]))
+def _last_of(pair: _InParts, count: int) -> KeyValue | None:
+    """The last tokens of all parts."""
+    if not count:
+        return None
+    wholes = (side[-1] if side[-1].shape[2] >= count else torch.cat(side, dim=2) for side in pair)
+    key, value = (whole[:, :, -count:] for whole in wholes)
+    return _of_one_layout(key, value)
 
 
-def _of_one_layout(pair: KeyValue) -> KeyValue:
+def _of_one_layout(key: Tensor, value: Tensor) -> KeyValue:
     """Lay keys and values that are handed on out alike, so that blocks are compiled for one layout."""
-    return pair[0].contiguous(), pair[1].contiguous()
+    return key.contiguous(), value.contiguous()
 
 
-def _joined(pair: KeyValue, others: KeyValue | None) -> KeyValue:
+def _joined(pair: _InParts, others: KeyValue | None, pairs: PairWeights | None = None) -> _InParts:
+    """Let others follow, in parts too."""
     if others is None:
         return pair
-    key, value = (torch.cat(sides, dim=2) for sides in zip(pair, others, strict=True))
+    first = sum(part.shape[2] for part in pair[0])
+    sizes = part_sizes(pairs, first, first + others[0].shape[2])
+    key, value = ([*side, *other.split(sizes, dim=2)] for side, other in zip(pair, others, strict=True))
     return key, value
 
 
@@ -265,14 +287,14 @@ def _cross_gate(block: Any, condition: Conditions) -> Tensor:
 
 
 def _exchange(
-    module: Any, hidden: Tensor, condition: Conditions, pair: KeyValue, split: Split | None = None
+    module: Any, hidden: Tensor, condition: Conditions, pair: _InParts, split: Split | None = None
 ) -> Tensor:
     """Attend to the other stream; with a split, its keys and values are of one's own heads alone."""
     assert condition.cross_rotary is not None
-    query = _rotate(module.norm_q(module.to_q(hidden)), condition.cross_rotary, module, pair[1].dtype)
+    query = _rotate(module.norm_q(module.to_q(hidden)), condition.cross_rotary, module, pair[1][0].dtype)
     if split is not None:
         query = split.own_heads(query)
-    mixed = F.scaled_dot_product_attention(query, *pair)
+    mixed = attend_parts([query], *pair)
     if split is not None:
         mixed = split.all_heads(mixed)
     return _mixed_out(module, hidden, rearrange(mixed, "b k s d -> b s (k d)"))
