@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from iclora.attention import PairWeights, dense_weights
+from iclora.attention import dense_weights
 from iclora.checkpoints import MoreGuidance
 from iclora.pipeline.guiding import guided_by
 from iclora.plan import Plan, Request, make_plan
@@ -78,13 +78,15 @@ def check_close(one: Latents, other: Latents) -> None:
 def test_all_at_once_is_the_plain_formula(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = made(plan, everything(), audio_target(batch=2), BOTH)
 
-    def plain(query: Tensor, key: Tensor, value: Tensor, pairs: PairWeights | None = None) -> Tensor:
+    def plain(*tokens: Any) -> Tensor:
+        pairs = tokens[3] if len(tokens) > 3 else None
+        query, key, value = (torch.cat(list(one), dim=2) for one in tokens[:3])
         scores = query @ key.mT * query.shape[-1] ** -0.5
         if pairs is not None:
             scores = scores + dense_weights(pairs)[:, None, : query.shape[2]].log()
         return scores.softmax(dim=-1) @ value
 
-    monkeypatch.setattr(layers, "attend", plain)
+    monkeypatch.setattr(layers, "attend_parts", plain)
     check_close(fast, made(plan, everything(), audio_target(batch=2), BOTH))
 
 
