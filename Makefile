@@ -37,9 +37,10 @@ check: $(STAMP)
 adherence: $(STAMP)
 	$(BIN)/python -m toyworld.adherence $(ADHERENCE)
 
-# The variable keeps PyTorch's profiler from talking; no GPU, so that everyone compares the same thing.
+# One thread, whose time is measured; the other variable keeps PyTorch's profiler from talking. No GPU, so that
+# everyone compares the same thing.
 bench: $(STAMP)
-	KINETO_LOG_LEVEL=99 $(BIN)/python benchmarks/step.py --device cpu --check $(BENCH)
+	OMP_NUM_THREADS=1 KINETO_LOG_LEVEL=99 $(BIN)/python benchmarks/step.py --device cpu --check $(BENCH)
 
 bench-cache: $(STAMP)
 	PYTHONPATH=. $(BIN)/python benchmarks/cache.py $(BENCH)

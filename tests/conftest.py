@@ -77,11 +77,13 @@ def film_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def released_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders as diffusers writes them, with random weights: `2.3` is distilled, `2.0` a dev model."""
+    """Folders as diffusers writes them, with random weights: `2.0` a dev model, the others distilled."""
     from tests.released import save_released
 
     folder = tmp_path_factory.mktemp("released")
-    return {form: save_released(folder / form, form, distilled=form == "2.3") for form in ("2.3", "2.0")}
+    return {
+        form: save_released(folder / form, form, distilled=form != "2.0") for form in ("2.3", "2.0", "2.5")
+    }
 
 
 @pytest.fixture(scope="session")

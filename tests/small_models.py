@@ -22,8 +22,8 @@ TEXT_WIDTH = 12
 
 
 def transformer(form: str = "2.3", *, seed: int = 0, **changes: Any) -> Any:
-    """Build a 2-block transformer of the 2.0 or the 2.3 form; `changes` go over its arguments."""
-    newer = form == "2.3"
+    """Build a 2-block transformer of the 2.0, 2.3 or 2.5 form; `changes` go over its arguments."""
+    newer, newest = form != "2.0", form == "2.5"
     arguments: dict[str, Any] = {
         "in_channels": CHANNELS,
         "out_channels": CHANNELS,
@@ -43,12 +43,15 @@ def transformer(form: str = "2.3", *, seed: int = 0, **changes: Any) -> Any:
         "cross_attn_mod": newer,
         "audio_cross_attn_mod": newer,
         "use_prompt_embeddings": not newer,
+        "perturbed_attn": newer,
+        "ff_bias": not newest,
+        "use_keyframes_abs_pos_embedding": newest,
     }
     torch.manual_seed(seed)
     model = LTX2VideoTransformer3DModel(**(arguments | changes))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.endswith(("norm_q.weight", "norm_k.weight")):
+            if name.endswith(("norm_q.weight", "norm_k.weight", "keyframes_abs_pos_embedding")):
                 parameter.uniform_(0.5, 1.5)
     return model.eval()
 

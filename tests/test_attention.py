@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,6 +147,57 @@ def test_half_precision_keeps_the_logarithm(weight: float) -> None:
     expected = torch.tensor(weight / (2.001 + weight))
     # Two roundings of 8 bits each; a logarithm of 8 bits would be off by 2 percent.
     torch.testing.assert_close(mixed[0, 0, 0, 0].float(), expected, rtol=6e-3, atol=0)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    ("device", "best", "dtype", "width", "has_kernel"),
+    [
+        ("cpu", "none", torch.float32, 6, True),
+        ("mps", "none", torch.float16, 128, False),
+        ("cuda", "none", torch.float16, 128, False),  # before Ampere
+        ("cuda", "flash", torch.bfloat16, 128, True),
+        ("cuda", "flash", torch.float32, 128, False),
+        ("cuda", "cudnn", torch.bfloat16, 12, False),  # heads that no kernel takes
+    ],
+)
+def test_where_there_is_a_kernel_that_tells_its_sums(
+    *,
+    device: str,
+    best: str,
+    dtype: torch.dtype,
+    width: int,
+    has_kernel: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attention, "_best_of", lambda device: best)
+    tokens: Any = SimpleNamespace(
+        device=torch.device(device), dtype=dtype, shape=(1, 2, 8, width), requires_grad=False
+    )
+    assert (attention._kernel(tokens, tokens, tokens) is not None) is has_kernel
+
+
+@pytest.mark.parametrize(
+    ("dtype", "error"), [(torch.float32, 1e-6), (torch.float16, 1e-3), (torch.bfloat16, 8e-3)]
+)
+@pytest.mark.parametrize("size", [8, 64])
+def test_without_such_a_kernel_all_keys_are_widened(
+    dtype: torch.dtype, error: float, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "_kernel", lambda *tensors: None)
+    weights = [[0.5] * 16 + torch.linspace(0, 1, 8).tolist(), [1e-5] * 16 + [0.0] * 8]
+    pairs = pairs_of((32, 40, (16, 8), weights))
+    generator = torch.Generator().manual_seed(0)
+    tokens = [torch.randn(2, 2, 64, size, generator=generator).to(dtype) for _ in range(3)]
+    with Calls() as calls, torch.inference_mode():  # without a mask, which it asserts
+        mixed = attend(*tokens, pairs)
+    assert mixed.dtype == dtype
+    expected = plain(*tokens, dense_weights(pairs))
+    assert float((mixed.double() - expected).norm() / expected.norm()) < error
+    wide = size + 8  # from the target and from each item; open tokens see their own kind, with no weight
+    assert sorted(call[1:] for call in calls.made) == sorted(
+        [(32, 64, wide), (8, 40, size), (16, 48, wide), (8, 40, wide)]
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

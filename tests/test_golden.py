@@ -53,17 +53,20 @@ def figures() -> dict[str, Tensor]:
 def appended(item: dict[str, Any]) -> ReferenceTokens:
     latent = figures()["latent." + item["latent"]]
     common: dict[str, Any] = {"factors": FACTORS, "fps": INDEX["fps"], "strength": item["strength"]}
-    if item["kind"] == "keyframe":
-        return keyframe_tokens(latent, frame=item["frame"], **common)
-    assert item["kind"] == "reference", item["kind"]
     attention = item.get("attention", 1.0)
-    tokens = reference_tokens(
-        latent,
-        downscale=item["downscale"],
-        temporal_factor=item.get("temporal_scale", 1),
-        attention_strength=1.0 if isinstance(attention, str) else attention,
-        **common,
-    )
+    if item["kind"] == "keyframe":
+        tokens = keyframe_tokens(latent, frame=item["frame"], **common)
+        weights = None if isinstance(attention, str) else torch.full(tokens.latents.shape[:2], attention)
+        tokens = replace(tokens, weights=weights)
+    else:
+        assert item["kind"] == "reference", item["kind"]
+        tokens = reference_tokens(
+            latent,
+            downscale=item.get("downscale", 1),
+            temporal_factor=item.get("temporal_scale", 1),
+            attention_strength=1.0 if isinstance(attention, str) else attention,
+            **common,
+        )
     return replace(tokens, weights=figures()[attention]) if isinstance(attention, str) else tokens
 
 
@@ -127,7 +130,7 @@ def test_attention_weights_are_exact(name: str) -> None:
 @pytest.mark.parametrize("name", INDEX["cases"])
 def test_one_forward(name: str, *, clean_too: bool) -> None:
     golden = case(name)
-    sigma = torch.tensor([0.725])
+    sigma = torch.full((INDEX["latent_shape"][0],), 0.725)
     context, audio_context = figures()["video_context"], figures()["audio_context"]
     noisy, noise = golden.figures["noisy"], golden.figures["audio_noise"]
     with torch.inference_mode():

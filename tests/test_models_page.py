@@ -60,6 +60,7 @@ def run(command: str) -> str:
 def test_the_commands(folder: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     commands = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    commands = [line for line in commands if not line.startswith("torchrun ")]  # tests/cli/test_together.py
     assert len(commands) == 7
     said = [run(command) for command in commands]
     assert COMMIT in said[0]

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from iclora.errors import RequestError
 from iclora.reference import assemble
 from iclora.sampling import (
     DISTILLED_SIGMAS,
     REFINE_SIGMAS,
+    Away,
     Latents,
     Prompt,
     add_noise,
@@ -97,20 +99,32 @@ def test_guidance_by_hand() -> None:
     def guess(value: float) -> Latents:
         return Latents(video=torch.full((1, 1, 1), value), audio=torch.full((1, 1, 1), 10 * value))
 
-    noisy = guess(0.0)
-    towards = guided(lambda noisy, sigma: guess(2.0), lambda noisy, sigma: guess(1.0), 3.0)(noisy, 1.0)
-    assert towards.video.item() == 4
-    assert towards.audio is not None and towards.audio.item() == 40
+    noisy, first = guess(0.0), lambda noisy, sigma: guess(2.0)
+    negative = Away(guess=lambda noisy, sigma: guess(1.0), video=2.0, audio=1.0)
+    perturbed = Away(guess=lambda noisy, sigma: guess(1.5), video=1.0, audio=0.0)
+    moved = guided(first, [negative, perturbed])(noisy, 1.0)
+    assert moved.video.item() == 2 + 2 * (2 - 1) + (2 - 1.5)
+    assert moved.audio is not None and moved.audio.item() == 20 + (20 - 10)
 
 
-def test_guidance_of_1_runs_one_pass() -> None:
+def test_rescaling_gives_the_spread_back() -> None:
+    values = torch.tensor([[[-1.0], [1.0]], [[-2.0], [2.0]]])  # each element of a batch by itself
+    nothing = Away(guess=lambda noisy, sigma: Latents(video=0 * values), video=3.0, audio=3.0)
+
+    def moved(rescale: float) -> Tensor:
+        given = guided(lambda noisy, sigma: Latents(video=values), [nothing], rescale=rescale)
+        return given(Latents(video=values), 1.0).video
+
+    torch.testing.assert_close(moved(0.0), 4 * values)
+    torch.testing.assert_close(moved(1.0), values)
+    torch.testing.assert_close(moved(0.5), 4 * values * 0.625)
+
+
+def test_without_guidance_one_pass_runs() -> None:
     def positive(noisy: Latents, sigma: float) -> Latents:
         return noisy
 
-    def negative(noisy: Latents, sigma: float) -> Latents:
-        raise AssertionError("not needed")
-
-    assert guided(positive, negative, 1.0) is positive
+    assert guided(positive, []) is positive
 
 
 def test_the_guess_takes_each_tokens_own_noise_level() -> None:

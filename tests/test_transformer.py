@@ -18,6 +18,7 @@ from tests.small_models import (
     audio_target,
     contexts,
     control,
+    keyframe,
     stream,
     transformer,
     video_target,
@@ -29,6 +30,12 @@ MODEL = transformer()
 def silent(sequence: TokenSequence, latents: Tensor, model: Any = MODEL) -> Tensor:
     context, _ = contexts(model, batch=len(latents))
     return velocity(model, replace(stream(sequence, context), latents=latents))[0]
+
+
+def marked(sequence: TokenSequence, batch: int) -> Tensor:
+    """Mark the first latent frame of the target as the official code does, for diffusers' forward."""
+    tokens = torch.arange(sum(sequence.lengths))
+    return (tokens < 6).float()[None, :, None].expand(batch, -1, -1)
 
 
 def diffusers_forward(model: Any, video: Stream, audio: Stream, **settings: Any) -> tuple[Tensor, Tensor]:
@@ -44,6 +51,7 @@ def diffusers_forward(model: Any, video: Stream, audio: Stream, **settings: Any)
         video_coords=video.sequence.positions,
         audio_coords=audio.sequence.positions,
         use_cross_timestep=True,
+        video_keyframes_mask=marked(video.sequence, len(video.latents)),
         return_dict=False,
         **settings,
     )
@@ -54,6 +62,7 @@ def diffusers_forward(model: Any, video: Stream, audio: Stream, **settings: Any)
     [
         ("2.3", {}),
         ("2.0", {}),
+        ("2.5", {}),
         ("2.0", {"rope_type": "interleaved"}),
         ("2.3", {"use_prompt_adaln_single": False, "ff_bias": False}),
         ("2.3", {"cross_attn_timestep_scale_multiplier": 1}),
@@ -68,6 +77,27 @@ def test_without_references_it_is_the_forward_of_diffusers(form: str, changes: d
         ours = velocity(model, video, audio)
         theirs = diffusers_forward(model, video, audio)
     torch.testing.assert_close(ours, tuple(theirs), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_one_way", [0, 1])
+def test_the_first_frame_alone_is_marked(num_one_way: int) -> None:
+    model = transformer("2.5")
+    sequence = assemble(video_target(), [keyframe(), control()], num_one_way=num_one_way)
+    audio = stream(audio_target(), contexts(model)[1], seed=6)
+    video = stream(sequence, contexts(model)[0])
+    plain = replace(video, sequence=replace(sequence, num_first=0))
+    apart = Perturbation(cross_modal=False)
+    with torch.inference_mode():
+        ours = velocity(model, video, audio, perturbation=apart, clean_too=True)
+        unmarked = velocity(model, plain, audio, perturbation=apart, clean_too=True)
+        theirs = diffusers_forward(model, video, audio, isolate_modalities=True)
+        model.keyframes_abs_pos_embedding.zero_()
+        without = velocity(model, video, audio, perturbation=apart, clean_too=True)
+    if not num_one_way:
+        torch.testing.assert_close(ours, tuple(theirs), rtol=1e-4, atol=1e-5)
+    assert torch.equal(without[0], unmarked[0])
+    changed = (ours[0] - unmarked[0]).abs().amax(dim=(0, 2)) > 1e-4
+    assert changed.tolist() == [True] * 18 + [num_one_way == 0] * 12
 
 
 def test_own_noise_levels_shift_and_scale_and_the_others_sigma_gates() -> None:
@@ -333,15 +363,16 @@ def test_compiled_blocks_share_a_graph_and_change_nothing(monkeypatch: pytest.Mo
     assert len(graphs) == 2  # of all blocks but the last, and of that
 
 
-def test_half_precision() -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(dtype: torch.dtype) -> None:
     model = transformer()
     context, _ = contexts(model)
     video = stream(assemble(video_target(), [control(attention_strength=0.5)]), context)
     with torch.inference_mode():
         full, _ = velocity(model, video)
-        halved = replace(video, latents=video.latents.bfloat16(), context=context.bfloat16())
-        half, _ = velocity(model.bfloat16(), halved)
-    assert half.dtype == torch.bfloat16
+        halved = replace(video, latents=video.latents.to(dtype), context=context.to(dtype))
+        half, _ = velocity(model.to(dtype), halved)
+    assert half.dtype == dtype
     assert (half.float() - full).norm() / full.norm() < 0.03
 
 

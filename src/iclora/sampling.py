@@ -158,27 +158,45 @@ def denoiser(
     return denoise
 
 
-def guided(positive: Denoise, negative: Denoise, scale: float) -> Denoise:
-    """Compose classifier-free guidance.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Away:
+    """A guess that guidance moves away from.
+
+    Attributes:
+        guess: Makes it.
+        video: How far the video moves, times the difference; 0 is not at all.
+        audio: How far the audio does.
+    """
+
+    guess: Denoise
+    video: float
+    audio: float
+
+
+def guided(towards: Denoise, away: Sequence[Away], *, rescale: float = 0.0) -> Denoise:
+    """Compose guidance: a guess, moved along its differences to others.
 
     Args:
-        positive: Guess for the prompt.
-        negative: Guess for the negative prompt.
-        scale: 1 leaves the prompt's guess as it is; larger pushes away from the negative one.
+        towards: Guess for the prompt.
+        away: What is moved away from: the guess for the negative prompt, or those of perturbed passes.
+        rescale: How much of the spread of the first guess is given back, 0 to 1.
 
     Returns:
-        A denoise callable that runs both, or ``positive`` itself at scale 1.
+        A denoise callable that runs all, or ``towards`` itself where there is nothing to move away from.
+
+    Source: Lightricks LTX-2, ``ltx_core``: ``components/guiders.py``.
     """
-    if scale == 1:
-        return positive
+    if not away:
+        return towards
 
     def denoise(noisy: Latents, sigma: float) -> Latents:
-        towards, away = positive(noisy, sigma), negative(noisy, sigma)
-        audio = None
-        if towards.audio is not None:
-            assert away.audio is not None
-            audio = away.audio + scale * (towards.audio - away.audio)
-        return Latents(video=away.video + scale * (towards.video - away.video), audio=audio)
+        first = towards(noisy, sigma)
+        others = [(one, one.guess(noisy, sigma)) for one in away]
+        video = _moved(first.video, [(one.video, other.video) for one, other in others], rescale)
+        if first.audio is None:
+            return Latents(video=video)
+        heard = [(one.audio, other.audio) for one, other in others if other.audio is not None]
+        return Latents(video=video, audio=_moved(first.audio, heard, rescale))
 
     return denoise
 
@@ -239,6 +257,14 @@ def sample(
         if progress is not None:
             progress(step + 1, total)
     return Latents(video=noisy.video[:, : video.num_target], audio=noisy.audio)
+
+
+def _moved(guess: Tensor, others: list[tuple[float, Tensor]], rescale: float) -> Tensor:
+    moved = guess + sum(far * (guess - other) for far, other in others)
+    if rescale:
+        spread = guess.std(dim=(1, 2), keepdim=True) / moved.std(dim=(1, 2), keepdim=True)
+        moved = moved * (rescale * spread + (1 - rescale))
+    return moved
 
 
 def _held_step(noisy: Tensor, guess: Tensor, sequence: TokenSequence, span: tuple[float, float]) -> Tensor:

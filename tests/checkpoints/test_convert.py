@@ -171,6 +171,14 @@ def test_keys_that_do_not_fit_are_named(parts: Components, file: Path, tmp_path:
         convert(file, parts.path / "text_encoder", tmp_path / "model")
 
 
+def test_the_newest_form_is_refused_before_any_work(released_models: dict[str, Path], tmp_path: Path) -> None:
+    file = save_single(tmp_path / "ltx-2.5.safetensors", load(released_models["2.5"]))
+    with pytest.raises(
+        ModelError, match=r"is of LTX-2.5, .* iclora models fetch Lightricks/LTX-2.5-Diffusers"
+    ):
+        convert(file, tmp_path / "none", tmp_path / "model")
+
+
 def test_text_encoders_are_looked_at_first(released_models: dict[str, Path], tmp_path: Path) -> None:
     encoder = tmp_path / "encoder"
     encoder.mkdir()

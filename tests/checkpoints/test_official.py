@@ -39,8 +39,8 @@ def saved(folder: Path, model: Any, **changes: Any) -> Path:
     return folder / "model.safetensors"
 
 
-@pytest.mark.parametrize("form", ["2.0", "2.3"])
-def test_both_forms_load(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("form", ["2.0", "2.3", "2.5"])
+def test_all_forms_load(tmp_path: Path, form: str) -> None:
     model = transformer(form)
     loaded = load_transformer(saved(tmp_path, model), dtype=torch.float32)
     for name, value in model.state_dict().items():
@@ -73,12 +73,6 @@ def test_keys_that_do_not_fit_are_named(tmp_path: Path) -> None:
         load_transformer(saved(tmp_path, model))
     with pytest.raises(ModelError, match=r"of another shape \(proj_in.weight\)"):
         load_transformer(saved(tmp_path, transformer(), in_channels=5))
-
-
-def test_keyframe_embeddings_are_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path, transformer(use_keyframes_abs_pos_embedding=True))
-    with pytest.raises(ModelError, match="marks keyframes with a learned embedding, as LTX-2.5 does"):
-        load_transformer(path)
 
 
 def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:

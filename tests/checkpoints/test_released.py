@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import Gemma3TextModel
+from transformers import Gemma3TextModel, Gemma4UnifiedTextModel
 
 from iclora.checkpoints import find, load, read_recipe
 from iclora.errors import ModelError
@@ -46,6 +46,18 @@ def test_without_a_scheduler_a_model_is_distilled(folder: Path) -> None:
     assert len(recipe.sigmas) == 9 and "as if it were" in recipe.remark
 
 
+def test_the_newest_form_wants_the_newest_text_encoder(
+    released_models: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(released_models["2.5"], tmp_path / "model")
+    assert isinstance(load(folder).text_encoder, Gemma4UnifiedTextModel)
+    recipe = read_recipe(folder)
+    assert (recipe.name, recipe.base, len(recipe.sigmas)) == ("LTX-2.5 distilled", "ltx-2.5", 9)
+    change(folder / "text_encoder" / "config.json", model_type="gemma3")
+    with pytest.raises(ModelError, match=r"is a gemma3; LTX-2.5 uses Gemma 4 \(unified\)"):
+        load(folder)
+
+
 @pytest.mark.parametrize("form", ["2.3", "2.0"])
 def test_every_part_is_loaded_in_the_dtype_that_is_asked(released_models: dict[str, Path], form: str) -> None:
     told: list[str] = []
@@ -68,7 +80,7 @@ def test_a_tokenizer_without_padding_pads_with_its_end(folder: Path) -> None:
     ("file", "values", "message"),
     [
         ("model_index.json", {"_class_name": "LTXPipeline"}, "holds a LTXPipeline, not an LTX-2 pipeline"),
-        ("transformer/config.json", {"use_keyframes_abs_pos_embedding": True}, "as LTX-2.5 does"),
+        ("text_encoder/config.json", {"model_type": "gemma4_unified"}, "LTX-2 and LTX-2.3 use Gemma 3"),
         ("audio_vae/config.json", {"mel_hop_length": 0}, "16000 and 0 samples a mel frame"),
         ("text_encoder/config.json", {"model_type": "t5"}, "is a t5; LTX-2 and LTX-2.3 use Gemma 3"),
     ],

@@ -117,3 +117,12 @@ def test_words_of_gives_a_command_the_fields_as_options() -> None:
     assert body.__doc__ == "Say two things."
     body(first="a", second=5)
     assert seen == [Pair(first="a", second=5)]
+
+
+def test_guidance() -> None:
+    assert words.parse_guidance("3") == (3.0, {})
+    full = {"audio_scale": 7.0, "stg_scale": 1.0, "modality_scale": 3.0, "rescale": 0.7}
+    assert words.parse_guidance("3,audio=7,stg=1,modality=3,rescale=0.7") == (3.0, full)
+    for wrong in ("", "x", "3,audio", "3,loud=1", "3,stg=much"):
+        with pytest.raises(RequestError, match="is not guidance; write a scale"):
+            words.parse_guidance(wrong)

@@ -1,6 +1,7 @@
 """Released models the whole way: equal to diffusers' LTX2Pipeline where both do the same."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,24 @@ UNGUIDED = {
     "spatio_temporal_guidance_blocks": None,
 }
 
+# The official guidance of dev models, with a block that these small ones have.
+OFFICIAL = checkpoints.MoreGuidance(
+    audio_scale=7.0, stg_scale=1.0, stg_blocks=(1,), modality_scale=3.0, rescale=0.7
+)
+GUIDED = {
+    "guidance_scale": 3.0,
+    "stg_scale": 1.0,
+    "modality_scale": 3.0,
+    "guidance_rescale": 0.7,
+    "audio_guidance_scale": 7.0,
+    "audio_stg_scale": 1.0,
+    "audio_modality_scale": 3.0,
+    "audio_guidance_rescale": 0.7,
+    "spatio_temporal_guidance_blocks": [1],
+}
 
-@pytest.fixture(scope="module", params=["2.3", "2.0"])
+
+@pytest.fixture(scope="module", params=["2.3", "2.0", "2.5"])
 def model(released_models: dict[str, Path], request: pytest.FixtureRequest) -> Path:
     return released_models[request.param]
 
@@ -46,7 +63,17 @@ def theirs(model: Path) -> LTX2Pipeline:
     pipeline = LTX2Pipeline.from_pretrained(model)
     pipeline.scheduler = FlowMatchEulerDiscreteScheduler()
     pipeline.set_progress_bar_config(disable=True)
+    if pipeline.transformer.config.use_keyframes_abs_pos_embedding:
+        # The official code marks the first latent frame of every video, this pipeline of none.
+        marked = (torch.arange(72) < 24).float()[None, :, None]
+        forward = pipeline.transformer.forward
+        pipeline.transformer.forward = functools.partial(forward, video_keyframes_mask=marked)
     return pipeline
+
+
+def begun(model: Path, prompt: str = PROMPT) -> str:
+    """A prompt as diffusers wants it: its tokenizer lacks the first token of Gemma 4."""
+    return f"<bos>{prompt}" if model.name == "2.5" else prompt
 
 
 def planned(model: Path, **words: Any) -> Plan:
@@ -56,9 +83,9 @@ def planned(model: Path, **words: Any) -> Plan:
 
 
 @torch.no_grad()
-def test_prompts_are_encoded_as_by_diffusers(pipe: Pipeline, theirs: LTX2Pipeline) -> None:
+def test_prompts_are_encoded_as_by_diffusers(model: Path, pipe: Pipeline, theirs: LTX2Pipeline) -> None:
     ours = encode_prompt(pipe.components, PROMPT)
-    hidden, mask, *_ = theirs.encode_prompt(PROMPT, do_classifier_free_guidance=False)
+    hidden, mask, *_ = theirs.encode_prompt(begun(model), do_classifier_free_guidance=False)
     video, audio, _ = theirs.connectors(hidden, mask, padding_side="left")
     assert ours.video.shape[1] == 1024 and ours.audio is not None
     torch.testing.assert_close(ours.video, video, rtol=1e-5, atol=1e-6)
@@ -67,8 +94,14 @@ def test_prompts_are_encoded_as_by_diffusers(pipe: Pipeline, theirs: LTX2Pipelin
     assert (other.video - ours.video).abs().max() > 1e-2
 
 
-def test_video_and_sound_are_those_of_diffusers(model: Path, pipe: Pipeline, theirs: LTX2Pipeline) -> None:
-    plan = planned(model)
+@pytest.mark.parametrize("guidance", [UNGUIDED, GUIDED], ids=["unguided", "guided"])
+def test_video_and_sound_are_those_of_diffusers(
+    model: Path, pipe: Pipeline, theirs: LTX2Pipeline, guidance: dict[str, Any]
+) -> None:
+    words = {} if guidance is UNGUIDED else {"guidance_scale": 3.0, "more_guidance": OFFICIAL}
+    if words and not theirs.transformer.config.perturbed_attn:
+        pytest.skip("diffusers leaves no self-attention out of this form")
+    plan = planned(model, **words)
     assert plan.num_audio_tokens == 18 and plan.sound
     made = pipe.run(plan).clip
     # The order of the noise: the whole video first, then the audio, from one generator.
@@ -76,7 +109,7 @@ def test_video_and_sound_are_those_of_diffusers(model: Path, pipe: Pipeline, the
     video = torch.randn((1, plan.num_target_tokens, 8), generator=generator)
     audio = torch.randn((1, plan.num_audio_tokens, 4), generator=generator)
     wanted = theirs(
-        prompt=PROMPT,
+        prompt=begun(model),
         height=64,
         width=96,
         num_frames=17,
@@ -85,8 +118,9 @@ def test_video_and_sound_are_those_of_diffusers(model: Path, pipe: Pipeline, the
         num_inference_steps=8,
         latents=video,
         audio_latents=audio * theirs.audio_vae.latents_std + theirs.audio_vae.latents_mean,
+        negative_prompt=begun(model, ""),
         output_type="np",
-        **UNGUIDED,
+        **guidance,
     )
     assert made.frames.std() > 10 and made.audio is not None
     rounding = 0.5 + 255 * 1e-4
@@ -124,6 +158,7 @@ def test_half_precision(model: Path) -> None:
 def test_a_dev_model_is_guided(released_models: dict[str, Path]) -> None:
     plan = load(released_models["2.0"]).generate(PROMPT, size=(64, 64), num_frames=1, sound=False).plan
     assert plan.guidance_scale == 3 and len(plan.sigmas) == 41
+    assert plan.more_guidance == dataclasses.replace(OFFICIAL, stg_blocks=(29,))
     assert plan.num_audio_tokens == 1
     texts = [finding.text for finding in make_plan(Request(prompt="", model=plan.model_path)).findings]
     assert "The model is made for a guidance scale of 3." in texts

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from iclora import adapters
-from iclora.checkpoints import read_recipe
+from iclora.checkpoints import MoreGuidance, read_recipe
 from iclora.plan import ReferenceRequest, Request, Source, make_plan
 from tests.micro import random_layers
 
@@ -120,3 +121,13 @@ def test_a_distilled_adapter_on_a_dev_model(released_models: dict[str, Path], tm
 def test_a_model_of_another_kind_is_not_compared(micro_model: Path, tmp_path: Path) -> None:
     said = {"iclora__control": "canny", "iclora__recipe": "dev"}
     assert told(micro_model, released(micro_model, tmp_path, "a", **said), "warning") == []
+
+
+def test_guidance_that_cannot_be(micro_model: Path, released_models: dict[str, Path]) -> None:
+    def found(model: Path, **words: Any) -> str:
+        asked = Request(prompt="", model=str(model), more_guidance=MoreGuidance(**words))
+        return " ".join(map(str, make_plan(asked).findings))
+
+    assert "not known which blocks of this model stg leaves" in found(micro_model, stg_scale=1.0)
+    assert "audio and modality do nothing" in found(micro_model, modality_scale=3.0)
+    assert "audio and modality do nothing" not in found(released_models["2.3"], modality_scale=3.0)

@@ -36,6 +36,8 @@ CASES: dict[str, dict[str, Any]] = {
     "apart": {"items": WEIGHTED, "perturbation": Perturbation(cross_modal=False)},
 }
 
+FORM = "2.5"
+"""The form that has all there is."""
 COMPILED = "compiled, kept"
 
 
@@ -82,8 +84,7 @@ def main(rank: int, size: int, folder: Path) -> None:
     torch.set_num_threads(1)
     store = torch.distributed.FileStore(str(folder / "store"), size)
     torch.distributed.init_process_group("gloo", rank=rank, world_size=size, store=store)
-    torch.accelerator.device_count = lambda: 1  # diffusers divides by it, and there are none
-    model = transformer()
+    model = transformer(FORM)
     split_over(model, size)
     found = {name: made(model, case) for name, case in CASES.items()}
     # One graph for a block, with what goes from process to process in it.

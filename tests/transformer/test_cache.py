@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence, assemble
-from iclora.sampling import DISTILLED_SIGMAS, Latents, Prompt, denoiser, guided, sample, start
+from iclora.sampling import DISTILLED_SIGMAS, Away, Latents, Prompt, denoiser, guided, sample, start
 from iclora.transformer import CachePolicy, Perturbation, ReferenceCache, keepable_of, velocity
 from iclora.transformer import forward as room
 from iclora.transformer.layers import Kept
@@ -98,7 +98,7 @@ def sampled(
             )
         )
     noisy = Latents(video=start(sequence, noise), audio=sound if audio else None)
-    denoise = calls[0] if len(calls) == 1 else guided(calls[0], calls[1], 2.0)
+    denoise = calls[0] if len(calls) == 1 else guided(calls[0], [Away(guess=calls[1], video=1.0, audio=1.0)])
     with torch.inference_mode():
         made = sample(denoise, noisy, sequence, heard if audio else None, sigmas=DISTILLED_SIGMAS)
     return made.video, made.audio

@@ -14,7 +14,7 @@ from iclora.errors import RequestError
 from iclora.transformer import split_over, velocity
 from iclora.transformer.split import Split, split_of
 from tests.small_models import contexts, stream, transformer, video_target
-from tests.transformer.shared_videos import CASES, COMPILED, made
+from tests.transformer.shared_videos import CASES, COMPILED, FORM, made
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -36,7 +36,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[Tens
 
 @pytest.mark.parametrize("name", [*CASES, COMPILED])
 def test_two_processes_make_the_video_of_one(name: str, shared: list[dict[str, list[Tensor]]]) -> None:
-    alone = made(transformer(), CASES[name.removeprefix("compiled, ")])
+    alone = made(transformer(FORM), CASES[name.removeprefix("compiled, ")])
     for here in shared:
         for ours, expected in zip(here[name], alone, strict=True):
             assert float((ours - expected).norm() / expected.norm()) < 1e-5

@@ -2,6 +2,7 @@
 
 from iclora.checkpoints.convert import convert
 from iclora.checkpoints.folder import Components, find, load
+from iclora.checkpoints.guidance import MoreGuidance
 from iclora.checkpoints.hub import fetch
 from iclora.checkpoints.official import load_transformer
 from iclora.checkpoints.recipe import Recipe, read_recipe
@@ -10,6 +11,7 @@ from iclora.checkpoints.schedules import dev_sigmas
 
 __all__ = [
     "Components",
+    "MoreGuidance",
     "Recipe",
     "convert",
     "dev_sigmas",

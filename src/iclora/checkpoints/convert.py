@@ -17,8 +17,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
-from iclora.checkpoints.official import fill, load_transformer, opened
-from iclora.checkpoints.official_parts import ARGUMENTS, PARTS, part_name
+from iclora.checkpoints.official import fill, form_of, load_transformer, opened
+from iclora.checkpoints.official_parts import ARGUMENTS, PARTS, PREFIX, part_name
 from iclora.checkpoints.released import INDEX, read_config
 from iclora.errors import ModelError, OutputError
 
@@ -49,6 +49,7 @@ def convert(
         OutputError: The folder exists or cannot be written.
     """
     report = progress if progress is not None else _silent
+    _check_form(path)
     encoder, tokenizer = _check_text_encoder(text_encoder)
     if folder.exists():
         raise OutputError(f"{folder} exists; choose another name for the model folder.")
@@ -74,6 +75,18 @@ def convert(
     return folder
 
 
+def _check_form(path: Path) -> None:
+    """Refuse what only LTX-2.5 has: the parts beside its transformer are in files of their own."""
+    if not path.is_file():
+        return  # which is said where it is read
+    with opened(path) as file:
+        if PREFIX + "keyframes_abs_pos_embedding" in file.keys():
+            raise ModelError(
+                f"{path} is of LTX-2.5, whose other parts lie in files that are not converted. "
+                "Fetch the folder in diffusers' layout: iclora models fetch Lightricks/LTX-2.5-Diffusers"
+            )
+
+
 def _check_text_encoder(folder: Path) -> tuple[Path, Path]:
     """The folders of text encoder and tokenizer, found and looked at before any work is done."""
     kind = read_config(folder / "config.json").get("model_type")
@@ -90,7 +103,7 @@ def _check_text_encoder(folder: Path) -> tuple[Path, Path]:
 def _write_transformer(path: Path, draft: Path, dtype: torch.dtype) -> str:
     transformer = load_transformer(path, dtype=dtype)
     transformer.save_pretrained(draft / "transformer")
-    return "2.3" if transformer.config.cross_attn_mod else "2.0"
+    return form_of(transformer.config)
 
 
 def _write_parts(

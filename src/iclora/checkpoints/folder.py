@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from iclora.checkpoints import hub
-from iclora.checkpoints.official import check_supported
 from iclora.checkpoints.parts import load_part, load_tokenizer
 from iclora.checkpoints.recipe import OWN, Recipe, read_recipe
 from iclora.checkpoints.released import INDEX
@@ -108,7 +107,6 @@ def load(
         if progress is not None:
             progress(name)
         # Rounding adds up over the many convolutions of a vocoder, and it is small.
-        part = load_part(folder / name, torch.float32 if name == "vocoder" else dtype)
+        part = load_part(folder / name, torch.float32 if name == "vocoder" else dtype, base=recipe.base)
         parts[name] = part.to(device).eval().requires_grad_(False)
-    check_supported(parts["transformer"].config, folder)
     return Components(tokenizer=load_tokenizer(folder / "tokenizer"), recipe=recipe, path=folder, **parts)

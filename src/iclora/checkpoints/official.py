@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import LTX2VideoTransformer3DModel
@@ -16,6 +16,9 @@ from torch import Tensor
 from iclora.adapters import diffusers_name
 from iclora.checkpoints.official_parts import PREFIX
 from iclora.errors import ModelError
+
+Form = Literal["2.0", "2.3", "2.5"]
+"""Families of the transformer that differ in their layers."""
 
 # Text connectors sit among the transformer's keys; they are components of their own.
 _CONNECTORS = ("video_embeddings_connector.", "audio_embeddings_connector.")
@@ -55,7 +58,7 @@ def load_transformer(path: str | Path, *, device: str = "cpu", dtype: torch.dtyp
         A diffusers ``LTX2VideoTransformer3DModel`` in evaluation mode.
 
     Raises:
-        ModelError: The file is missing, damaged, or not a checkpoint of LTX-2.0 or 2.3.
+        ModelError: The file is missing, damaged, or not a checkpoint of LTX-2.0, 2.3 or 2.5.
     """
     path = Path(path)
     with opened(path) as file:
@@ -71,7 +74,6 @@ def load_transformer(path: str | Path, *, device: str = "cpu", dtype: torch.dtyp
             f"{path} holds no key that starts with '{PREFIX}'. Give an official LTX-2 checkpoint."
         )
     arguments = diffusers_config(config, state)
-    check_supported(arguments, path)
     with torch.device("meta"):
         model = LTX2VideoTransformer3DModel.from_config(arguments)
     fill(model, state, path)
@@ -81,7 +83,7 @@ def load_transformer(path: str | Path, *, device: str = "cpu", dtype: torch.dtyp
 def diffusers_config(config: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Any]:
     """Bring an official config to the arguments of the diffusers class.
 
-    What tells the 2.0 form from the 2.3 form is read from the weights themselves.
+    What tells the 2.0, 2.3 and 2.5 forms from each other is read from the weights themselves.
 
     Args:
         config: The ``transformer`` part of the official config.
@@ -108,6 +110,7 @@ def diffusers_config(config: dict[str, Any], state: dict[str, Tensor]) -> dict[s
         "gated_attn": block + "attn1.to_gate_logits.weight" in state,
         "audio_gated_attn": block + "audio_attn1.to_gate_logits.weight" in state,
         "cross_attn_mod": video_rows == 9,
+        "perturbed_attn": video_rows == 9,  # of diffusers' own forward alone, as its converter says it
         "audio_cross_attn_mod": audio_rows == 9,
         "use_prompt_adaln_single": 9 not in (video_rows, audio_rows) or "prompt_adaln.linear.weight" in state,
         "use_prompt_embeddings": "caption_projection.linear_1.weight" in state,
@@ -117,21 +120,18 @@ def diffusers_config(config: dict[str, Any], state: dict[str, Tensor]) -> dict[s
     }
 
 
-def check_supported(config: Mapping[str, Any], path: Path) -> None:
-    """Refuse a transformer that needs what our forward does not do.
+def form_of(config: Mapping[str, Any]) -> Form:
+    """Tell the family of a transformer.
 
     Args:
         config: Arguments of ``LTX2VideoTransformer3DModel``.
-        path: Where it comes from, for messages.
 
-    Raises:
-        ModelError: It has keyframe embeddings, as LTX-2.5 has.
+    Returns:
+        Its form.
     """
     if config.get("use_keyframes_abs_pos_embedding"):
-        raise ModelError(
-            f"{path} marks keyframes with a learned embedding, as LTX-2.5 does, which is not supported. "
-            "Give an LTX-2 or LTX-2.3 model."
-        )
+        return "2.5"
+    return "2.3" if config.get("cross_attn_mod") else "2.0"
 
 
 def fill(model: torch.nn.Module, state: dict[str, Tensor], path: Path) -> None:

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKLLTX2Audio, AutoencoderKLLTX2Video, LTX2VideoT
 from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder, LTX2VocoderWithBWE
 from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer, Gemma3ForConditionalGeneration
+from transformers import AutoModel, AutoModelForImageTextToText, AutoTokenizer
 from transformers.utils import logging
 
 from iclora.checkpoints.released import read_config
@@ -25,13 +25,17 @@ _CLASSES = {
     "audio_vae": AutoencoderKLLTX2Audio,
 }
 
+_GEMMA_3 = (("gemma3", "gemma3_text"), "LTX-2 and LTX-2.3 use Gemma 3")
+_GEMMA_4 = (("gemma4_unified", "gemma4_unified_text"), "LTX-2.5 uses Gemma 4 (unified)")
 
-def load_part(folder: Path, dtype: torch.dtype) -> Any:
+
+def load_part(folder: Path, dtype: torch.dtype, *, base: str) -> Any:
     """Load one module; its class is known by the folder's name.
 
     Args:
         folder: `transformer`, `vae`, `connectors`, `text_encoder`, `audio_vae` or `vocoder` of a model.
         dtype: Type of the weights in memory, whatever it is on disk.
+        base: What adapters call the model.
 
     Returns:
         The module on the CPU; of a text encoder with eyes, such as Gemma 3, the text model alone.
@@ -43,10 +47,10 @@ def load_part(folder: Path, dtype: torch.dtype) -> Any:
         raise ModelError(
             f"The model's part '{folder.name}' is missing: there is no {folder / 'config.json'}."
         )
-    kind = _class_of(folder)
+    kind = _class_of(folder, base)
     word = "dtype" if folder.name == "text_encoder" else "torch_dtype"
     part = _loaded(kind, folder, {word: dtype})
-    return part.model.language_model if kind is Gemma3ForConditionalGeneration else part
+    return part.model.language_model if kind is AutoModelForImageTextToText else part
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -74,7 +78,7 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _class_of(folder: Path) -> Any:
+def _class_of(folder: Path, base: str) -> Any:
     """The class of a part, read from its config where several are known."""
     if folder.name in _CLASSES:
         return _CLASSES[folder.name]
@@ -82,11 +86,10 @@ def _class_of(folder: Path) -> Any:
         bandwidth = read_config(folder / "config.json").get("_class_name") == LTX2VocoderWithBWE.__name__
         return LTX2VocoderWithBWE if bandwidth else LTX2Vocoder
     kind = read_config(folder / "config.json").get("model_type")
-    if kind not in ("gemma3", "gemma3_text"):
-        raise ModelError(
-            f"The text encoder in {folder} is a {kind}; LTX-2 and LTX-2.3 use Gemma 3. Give such a model."
-        )
-    return Gemma3ForConditionalGeneration if kind == "gemma3" else AutoModel
+    wanted, named = _GEMMA_4 if base == "ltx-2.5" else _GEMMA_3
+    if kind not in wanted:
+        raise ModelError(f"The text encoder in {folder} is a {kind}; {named}. Give such a model.")
+    return AutoModel if kind.endswith("_text") else AutoModelForImageTextToText
 
 
 def _loaded(kind: Any, folder: Path, settings: dict[str, Any]) -> Any:

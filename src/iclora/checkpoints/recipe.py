@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from iclora.checkpoints.guidance import MoreGuidance
 from iclora.checkpoints.released import INDEX, read_facts
 from iclora.checkpoints.schedules import DISTILLED_SIGMAS, dev_sigmas
 from iclora.errors import ModelError
@@ -15,8 +16,9 @@ from iclora.errors import ModelError
 OWN = "model.json"
 """Holds the recipe of a model of our own layout."""
 
-_DEV_STEPS = {"2.0": 40, "2.3": 30}
+_DEV_STEPS = {"2.0": 40, "2.3": 30, "2.5": 30}
 _DEV_GUIDANCE = 3.0
+_DEV_STG_BLOCK = {"2.0": 29, "2.3": 28, "2.5": 28}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class Recipe:
         max_prompt_tokens: Longest prompt in tokens.
         audio_latents_per_second: Audio latents of a second of video; 0 where there is no audio.
         guidance_scale: Guidance it was made for; 1 is none.
+        more_guidance: What else it is guided by.
         gpu_dtype: What it is computed in on a GPU.
         remark: What there is to say of how the recipe was found; empty for nothing.
         distilled: Whether a released model is distilled; None for other models.
@@ -51,6 +54,7 @@ class Recipe:
     max_prompt_tokens: int
     audio_latents_per_second: float = 0.0
     guidance_scale: float = 1.0
+    more_guidance: MoreGuidance = MoreGuidance()
     gpu_dtype: torch.dtype = torch.float32
     remark: str = ""
     distilled: bool | None = None
@@ -107,6 +111,8 @@ def _released(folder: Path) -> Recipe:
     """
     facts = read_facts(folder)
     kind = "distilled" if facts.distilled else "dev"
+    block = (_DEV_STG_BLOCK[facts.form],)
+    dev = MoreGuidance(audio_scale=7.0, stg_scale=1.0, stg_blocks=block, modality_scale=3.0, rescale=0.7)
     return Recipe(
         name=f"LTX-{facts.form} {kind}",
         base=f"ltx-{facts.form}",
@@ -119,6 +125,7 @@ def _released(folder: Path) -> Recipe:
         max_prompt_tokens=1024,
         audio_latents_per_second=facts.audio_latents_per_second,
         guidance_scale=1.0 if facts.distilled else _DEV_GUIDANCE,
+        more_guidance=MoreGuidance(stg_blocks=block) if facts.distilled else dev,
         gpu_dtype=torch.bfloat16,
         remark=facts.remark,
         distilled=facts.distilled,

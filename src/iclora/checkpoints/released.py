@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from iclora.checkpoints.official import check_supported
+from iclora.checkpoints.official import Form, form_of
 from iclora.errors import ModelError
 
 INDEX = "model_index.json"
@@ -31,7 +31,7 @@ class ReleasedFacts:
         remark: How it was told whether it is distilled.
     """
 
-    form: Literal["2.0", "2.3"]
+    form: Form
     distilled: bool
     audio_latents_per_second: float
     remark: str
@@ -47,16 +47,17 @@ def read_facts(folder: Path) -> ReleasedFacts:
         The facts.
 
     Raises:
-        ModelError: A config is missing or damaged, or the model is not LTX-2 or LTX-2.3.
+        ModelError: A config is missing or damaged, or the model is not LTX-2, LTX-2.3 or LTX-2.5.
     """
     kind = read_config(folder / INDEX).get("_class_name")
     if not str(kind).startswith("LTX2"):
-        raise ModelError(f"{folder} holds a {kind}, not an LTX-2 pipeline. Give an LTX-2 or LTX-2.3 model.")
+        raise ModelError(
+            f"{folder} holds a {kind}, not an LTX-2 pipeline. Give an LTX-2, LTX-2.3 or LTX-2.5 model."
+        )
     transformer = read_config(folder / "transformer" / "config.json")
-    check_supported(transformer, folder)
     distilled, remark = _distilled(folder)
     return ReleasedFacts(
-        form="2.3" if transformer.get("cross_attn_mod") else "2.0",
+        form=form_of(transformer),
         distilled=distilled,
         audio_latents_per_second=_audio_rate(folder / "audio_vae" / "config.json"),
         remark=remark,

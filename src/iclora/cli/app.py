@@ -35,12 +35,13 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except IcloraError as error:
-            text = str(error)
+            say(f"iclora: {' '.join(str(error).split())}")
         except Exception as error:
             if not _is_memory(error):
                 raise
+            # Of several processes it may be any one that runs out of it.
             text = f"The memory does not suffice ({error}). Ask for a smaller size or fewer frames."
-        say("iclora: " + " ".join(text.split()))
+            typer.echo(f"iclora: {' '.join(text.split())}", err=True)
         raise typer.Exit(1)
 
 

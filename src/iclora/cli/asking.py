@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from iclora import controls, media
+from iclora.checkpoints import MoreGuidance
 from iclora.cli import words
 from iclora.cli.options import PlanWords
 from iclora.cli.present import say, steps_of
@@ -108,7 +110,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
         num_frames=said.frames,
         fps=said.fps,
         seed=said.seed,
-        guidance_scale=facts.recipe.guidance_scale if said.guidance is None else said.guidance,
+        **_guidance(said, facts),
         isolate=said.isolate,
         reference_cache=said.reference_cache,
         sound=not (said.no_audio or said.keep_audio),
@@ -177,6 +179,18 @@ def with_sound(clip: Clip, asked: Asked) -> Clip:
         return clip
     source = media.resample(first, fps=clip.fps, num_frames=clip.num_frames)
     return dataclasses.replace(clip, audio=source.audio)
+
+
+def _guidance(said: PlanWords, facts: ModelFacts) -> dict[str, Any]:
+    """The guidance that is asked for, else the model's own."""
+    own = facts.recipe.more_guidance
+    if said.guidance is None:
+        return {"guidance_scale": facts.recipe.guidance_scale, "more_guidance": own}
+    scale, numbers = words.parse_guidance(said.guidance)
+    return {
+        "guidance_scale": scale,
+        "more_guidance": MoreGuidance(**numbers, stg_blocks=own.stg_blocks),
+    }
 
 
 def _control_of(text: str) -> ReferenceWords:

@@ -22,6 +22,7 @@ from iclora.cli.present import (
     to_stdout,
     write_sidecar,
 )
+from iclora.cli.together import check_shares, is_first, own_device, together
 from iclora.cli.words import parse_control, parse_image, parse_reference, words_of
 from iclora.errors import OutputError
 
@@ -57,9 +58,11 @@ def generate(said: GenerateWords) -> None:
     from iclora.pipeline import load_planned
     from iclora.plan import make_plan
 
+    said = dataclasses.replace(said, device=own_device(said.device))
     with bars() as report:
         asked = gather(said, report)
         plan = make_plan(asked.request)
+        check_shares(plan)
         say(describe_plan(plan))
         _say_and_check(plan)
         if output.suffix.lower() == ".png" and plan.num_frames > 1:
@@ -70,7 +73,10 @@ def generate(said: GenerateWords) -> None:
         num_said, plan = len(plan.findings), look_at_references(plan, references, asked)
         _say_and_check(plan, num_said)
         pipe = load_planned(plan, device=said.device, offload=said.offload, progress=report)
-        result = pipe.run(plan, references=references, images=asked.images, progress=report)
+        with together(pipe.components.transformer, said.device):
+            result = pipe.run(plan, references=references, images=asked.images, progress=report)
+        if not is_first():
+            return
         clip = with_sound(result.clip, asked)
         media.save(clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
         scores = _scores(result)

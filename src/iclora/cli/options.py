@@ -74,8 +74,13 @@ class PlanWords:
     fps: Annotated[float | None, typer.Option("--fps", help="Frames per second.")] = None
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same clip.")] = 0
     guidance: Annotated[
-        float | None,
-        typer.Option("--guidance", help="Guidance scale; 1 is none; left out: what the model is made for."),
+        str | None,
+        typer.Option(
+            "--guidance",
+            metavar="SCALE[,WORD=..]",
+            help="1 is none; words: audio=S stg=S modality=S rescale=0..1; left out: what the model is made "
+            "for.",
+        ),
     ] = None
     negative_prompt: Annotated[
         str, typer.Option("--negative-prompt", help="What guidance moves away from.")

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iclora import media
+from iclora.cli.together import is_first
 from iclora.errors import OutputError, RequestError
 from iclora.media.files import check_place, write_file
 from iclora.media.picture_reader import PICTURE_SUFFIXES
@@ -36,8 +37,8 @@ def to_stdout() -> Console:
 
 
 def to_stderr() -> Console:
-    """A console for everything that is said on the way."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    """A console for everything that is said on the way; of several processes the first one says it."""
+    return Console(stderr=True, soft_wrap=True, highlight=False, quiet=not is_first())
 
 
 def say(text: str) -> None:
@@ -112,8 +113,7 @@ def describe_plan(plan: Plan) -> str:
     """The plan in a few lines."""
     adapters = ", ".join(f"{adapter.name} at {adapter.weight:g}" for adapter in plan.adapters) or "none"
     lines = [
-        f"model     {plan.model}, {len(plan.sigmas) - 1} steps, guidance {plan.guidance_scale:g}, "
-        f"seed {plan.seed}",
+        f"model     {plan.model}, {len(plan.sigmas) - 1} steps, guidance {_guidance(plan)}, seed {plan.seed}",
         f"adapters  {adapters}",
         f"result    {plan.width}x{plan.height}, {plan.num_frames} frames at {plan.fps:.4g} per second "
         f"({plan.num_frames / plan.fps:.3g} s), {plan.num_target_tokens} tokens",
@@ -142,6 +142,18 @@ def describe_plan(plan: Plan) -> str:
             f"cache     {kept.mode}: {kept.num_tokens} tokens kept, {kept.num_bytes / 2**20:.3g} MiB"
         )
     return "\n".join(lines)
+
+
+def _guidance(plan: Plan) -> str:
+    more = plan.more_guidance
+    told = {
+        "audio": more.audio_scale,
+        "stg": more.stg_scale or None,
+        "modality": None if more.modality_scale == 1 else more.modality_scale,
+        "rescale": more.rescale or None,
+    }
+    rest = (f" {word} {number:g}" for word, number in told.items() if number is not None)
+    return ",".join([f"{plan.guidance_scale:g}", *rest])
 
 
 def sidecar_path(output: Path) -> Path:

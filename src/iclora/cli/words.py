@@ -93,6 +93,31 @@ def parse_size(text: str, word: str = "--size") -> tuple[int, int]:
     return int(match[2]), int(match[1])
 
 
+def parse_guidance(text: str) -> tuple[float, dict[str, float]]:
+    """Read `SCALE[,audio=S][,stg=S][,modality=S][,rescale=R]`.
+
+    Args:
+        text: What was written.
+
+    Returns:
+        The scale, and the other numbers as `checkpoints.MoreGuidance` calls them.
+
+    Raises:
+        RequestError: If the text is not of that form.
+    """
+    names = {word: f"{word}_scale" for word in ("audio", "stg", "modality")} | {"rescale": "rescale"}
+    scale, *rest = text.split(",")
+    pairs = [piece.partition("=") for piece in rest]
+    if not all(_is_number(number) for number in (scale, *(number for _, _, number in pairs))) or not all(
+        word in names for word, _, _ in pairs
+    ):
+        raise RequestError(
+            f"--guidance {text!r} is not guidance; write a scale, and if wanted audio=, stg=, modality= or "
+            "rescale= after it, such as 3,audio=7,stg=1,modality=3,rescale=0.7."
+        )
+    return float(scale), {names[word]: float(number) for word, _, number in pairs}
+
+
 def parse_offset(text: str, word: str) -> tuple[float, float]:
     """Read `X,Y`.
 

@@ -39,13 +39,24 @@ def tokenise(components: checkpoints.Components, *prompts: str) -> Int[Tensor, "
         The numbers of the tokens, and 1 where one counts, on the CPU.
     """
     tokens = components.tokenizer(
-        [prompt.strip() for prompt in prompts],
+        [_begun(components, prompt.strip()) for prompt in prompts],
         padding="max_length",
         max_length=components.recipe.max_prompt_tokens,
         padding_side="left",
         return_tensors="pt",
     )
     return torch.stack([tokens.input_ids, tokens.attention_mask], dim=1)
+
+
+def _begun(components: checkpoints.Components, prompt: str) -> str:
+    """Let a prompt of LTX-2.5 begin with the token that Gemma 4 expects first and its tokenizer leaves out.
+
+    Source: Lightricks LTX-2, ``ltx_core``: ``text_encoders/gemma/tokenizer.py``.
+    """
+    tokenizer = components.tokenizer
+    if components.recipe.base != "ltx-2.5" or tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]:
+        return prompt
+    return f"{tokenizer.bos_token}{prompt}"
 
 
 def encode_tokens(components: checkpoints.Components, tokens: Int[Tensor, "b 2 t"]) -> sampling.Prompt:

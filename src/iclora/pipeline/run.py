@@ -19,6 +19,7 @@ from iclora.errors import RequestError
 from iclora.findings import Shown, look_closer
 from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
 from iclora.pipeline.fitting import draw_reference, fit_reference, shrink_reference
+from iclora.pipeline.guiding import guided_by
 from iclora.pipeline.placing import at_work, decoded_in_tiles
 from iclora.pipeline.sound import audio_target, decode_sound
 from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan, model_facts
@@ -31,7 +32,6 @@ from iclora.reference import (
     reference_tokens,
     target_sequence,
 )
-from iclora.transformer import CachePolicy
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done (such as `sampling`), how much of it is done, and of how much."""
@@ -217,6 +217,7 @@ class Pipeline:
             isolate=isolate,
             reference_cache=reference_cache,
             guidance_scale=self.components.recipe.guidance_scale,
+            more_guidance=self.components.recipe.more_guidance,
             sound=sound,
             dtype=self.components.transformer.dtype,
             device=self.guest_of or str(self.components.transformer.device),
@@ -280,7 +281,9 @@ class Pipeline:
 
     def _prompts(self, plan: Plan) -> list[sampling.Prompt]:
         """The prompt, and the negative one where guidance needs it."""
-        wanted = [plan.prompt, plan.negative_prompt] if plan.guidance_scale != 1 else [plan.prompt]
+        wanted = [plan.prompt]
+        if plan.more_guidance.wants_negative(plan.guidance_scale):
+            wanted.append(plan.negative_prompt)
         parts = self.components
         with at_work(self.guest_of, parts.text_encoder, parts.connectors):
             return [encode_prompt(parts, text) for text in wanted]
@@ -331,12 +334,7 @@ class Pipeline:
         if plan.has_audio:
             audio = audio_target(transformer, plan.num_audio_tokens)
             heard = sampling.start(audio, sampling.draw_noise(audio, generator), sigma=plan.sigmas[0])
-        policy = CachePolicy.parse(plan.reference_cache.mode)
-        passes = [
-            sampling.denoiser(transformer, prompt, sequence, audio, reference_cache=policy)
-            for prompt in prompts
-        ]
-        denoise = sampling.guided(passes[0], passes[1], plan.guidance_scale) if passes[1:] else passes[0]
+        denoise = guided_by(plan, transformer, prompts, sequence, audio)
         video = sampling.start(sequence, noise, sigma=plan.sigmas[0])
         report("sampling", 0, len(plan.sigmas) - 1)
         return sampling.sample(

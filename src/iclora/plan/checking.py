@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from iclora.adapters import Outline
 from iclora.checkpoints import Recipe
-from iclora.plan.values import Findings, PlannedAdapter, PlannedReference
+from iclora.plan.values import Findings, PlannedAdapter, PlannedReference, Request
 
 LOW_ATTENTION = 0.2
 """Attention strength from which down hardly anything is left. Measured with the embedded model on edges of
@@ -44,6 +45,26 @@ def check_origin(outline: Outline, recipe: Recipe, findings: Findings) -> None:
             advice=f"Load the {wanted} model of its base with --model.",
             about="adapter",
         )
+
+
+def check_guidance(request: Request, recipe: Recipe, findings: Findings) -> None:
+    """Refuse guidance that cannot be, and say what of it does nothing.
+
+    Args:
+        request: What is asked for.
+        recipe: What the model was made for.
+        findings: What is said is added here.
+    """
+    more = request.more_guidance
+    if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 1):
+        text = f"The guidance scale is {request.guidance_scale:g}; a number from 1 (none) up is accepted."
+        findings.error(text, advice=f"Ask for {recipe.guidance_scale:g}, the model's own.")
+    if more.stg_scale and not more.stg_blocks:
+        text = "It is not known which blocks of this model stg leaves self-attention out of."
+        findings.error(text, advice="Leave stg out; in Python say MoreGuidance(stg_blocks=(28,), ...).")
+    if not recipe.has_audio and (more.modality_scale != 1 or more.audio_scale is not None):
+        text = "The model makes no audio: of the guidance audio and modality do nothing."
+        findings.warning(text, advice="Leave them out.")
 
 
 def check_dials(

@@ -13,7 +13,7 @@ from typing import Any
 from iclora import geometry
 from iclora.geometry import LatentGrid
 from iclora.media import MAX_RATE, MAX_SIDE_PX
-from iclora.plan.checking import check_dials, check_origin
+from iclora.plan.checking import check_dials, check_guidance, check_origin
 from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
 from iclora.plan.keeping import keep_references, looks_one_way
 from iclora.plan.laying import Canvas, lay_reference
@@ -54,8 +54,7 @@ def make_plan(request: Request) -> Plan:
         ModelError: If the model cannot be found or its configs cannot be read.
         AdapterError: If an adapter cannot be found or its header cannot be read.
     """
-    findings = Findings()
-    facts = model_facts(request.model)
+    facts, findings = model_facts(request.model), Findings()
     adapters = [
         _planned_adapter(facts, adapter_facts(facts, name), weight, findings)
         for name, weight in _wanted_adapters(request, facts, findings)
@@ -82,6 +81,7 @@ def make_plan(request: Request) -> Plan:
         fps=canvas.fps,
         seed=request.seed,
         guidance_scale=request.guidance_scale,
+        more_guidance=request.more_guidance,
         isolate=request.isolate,
         one_way=one_way,
         reference_cache=cache,
@@ -359,15 +359,13 @@ def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: F
     if not 0 <= request.seed < 2**63:
         text = f"The seed is {request.seed}; a whole number from 0 to 2^63 - 1 is accepted."
         findings.error(text, advice="Leave it out for 0.")
-    if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 1):
-        text = f"The guidance scale is {request.guidance_scale:g}; a number from 1 (none) up is accepted."
-        findings.error(text, advice=f"Ask for {facts.recipe.guidance_scale:g}, the model's own.")
+    check_guidance(request, facts.recipe, findings)
     _say_rest(request, facts, findings)
 
 
 def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
     """Say what does nothing, what it costs, and what the model lacks."""
-    if request.negative_prompt and request.guidance_scale == 1:
+    if request.negative_prompt and not request.more_guidance.wants_negative(request.guidance_scale):
         text = "The negative prompt does nothing, as there is no guidance."
         findings.warning(text, advice="Ask for a guidance scale above 1, or leave it out.")
     if request.adapters and not request.references:

@@ -87,7 +87,8 @@ def keep_references(
     if policy.every is not None:
         num_steps = len(facts.recipe.sigmas) - 1
         _say_approximation(policy, policy.every, num_steps, findings, one_way=one_way and bool(seen))
-    passes = 1 if request.guidance_scale == 1 else 2
+    has_audio = facts.recipe.has_audio
+    passes = request.more_guidance.num_passes(request.guidance_scale, has_audio=has_audio)
     num_bytes = passes * num_tokens * kept_values(facts) * policy.bytes_per_value(request.dtype)
     return PlannedCache(mode=request.reference_cache, num_tokens=num_tokens, num_bytes=num_bytes)
 

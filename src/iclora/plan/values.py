@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 
+from iclora.checkpoints import MoreGuidance
 from iclora.clip import Clip
 from iclora.controls import Depths, is_lines
 from iclora.errors import AdapterError, RequestError
@@ -143,6 +144,7 @@ class Request:
         fps: Frames per second.
         seed: Seed of the noise.
         guidance_scale: 1 for none.
+        more_guidance: What else is moved away from.
         isolate: Whether references and later images are hidden from each other; None is the official rule, by
             which they are from the first weighted one on.
         reference_cache: ``off``, ``exact`` or ``every:K``; see `transformer.CachePolicy.parse`.
@@ -164,6 +166,7 @@ class Request:
     fps: float | None = None
     seed: int = 0
     guidance_scale: float = 1.0
+    more_guidance: MoreGuidance = MoreGuidance()
     isolate: bool | None = None
     reference_cache: str = "off"
     sound: bool = True
@@ -276,6 +279,7 @@ class Plan:
     fps: float
     seed: int
     guidance_scale: float
+    more_guidance: MoreGuidance = MoreGuidance()
     isolate: bool | None
     one_way: bool
     reference_cache: PlannedCache

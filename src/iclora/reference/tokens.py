@@ -70,7 +70,9 @@ def target_sequence(
     positions = repeat(
         target_positions(grid, factors, fps).to(clean.device), "p n two -> b p n two", b=len(clean)
     )
-    return TokenSequence(clean=tokens, positions=positions, mask=mask, lengths=(tokens.shape[1],))
+    num_first = grid.height * grid.width
+    lengths = (tokens.shape[1],)
+    return TokenSequence(clean=tokens, positions=positions, mask=mask, lengths=lengths, num_first=num_first)
 
 
 def audio_sequence(clean: Float[Tensor, "b n c"], positions: Float[Tensor, "1 n 2"]) -> TokenSequence:

@@ -111,6 +111,8 @@ class TokenSequence:
         num_one_way: Items at the end that are a stream of their own: they are looked at, but look at no token
             before them, hear no audio, and read the prompt as at noise level 0. While clean they are the same
             in every step.
+        num_first: Target tokens of the first latent frame, which stands for one pixel frame alone; models
+            with a keyframe embedding (LTX-2.5) mark them, and no appended ones.
     """
 
     clean: Float[Tensor, "b s c"]
@@ -120,6 +122,7 @@ class TokenSequence:
     weights: tuple[Float[Tensor, "b _"] | None, ...] = ()
     isolate: bool | None = None
     num_one_way: int = 0
+    num_first: int = 0
 
     def __post_init__(self) -> None:
         assert sum(self.lengths) == self.clean.shape[1] == self.mask.shape[1] == self.positions.shape[2]

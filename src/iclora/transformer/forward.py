@@ -1,6 +1,7 @@
 """The LTX-2 transformer with appended tokens in its forward.
 
-The modules are those of diffusers' ``LTX2VideoTransformer3DModel`` (2.0 and 2.3 forms); the forward is ours:
+The modules are those of diffusers' ``LTX2VideoTransformer3DModel`` (2.0, 2.3 and 2.5 forms); the forward is
+ours:
 
     video tokens ── self ── text ──┬── audio ── feed-forward ──► velocity
     (target, appended)             │     ▲
@@ -15,7 +16,8 @@ Each token has its own noise level, ``sigma * mask``: it sets the token's modula
 attention too. The plain sigma modulates the prompt (for one-way tokens sigma 0 does, else they would change
 with each step), and gates what the *other* stream hears.
 
-Source: the design of Lightricks LTX-2, ``ltx_core``: ``model/transformer``.
+Source: the design of Lightricks LTX-2, ``ltx_core``: ``model/transformer``; ``tools.py`` for what the 2.5
+form marks: the first latent frame of the target, whether or not an image stands there, and nothing appended.
 """
 
 from __future__ import annotations
@@ -51,10 +53,11 @@ from iclora.transformer.layers import (
 from iclora.transformer.modulation import Modulation, levels_of, modulate
 from iclora.transformer.split import split_of
 
-# What a stream exchanges through, by diffusers' names: the gate on what it takes in, its angles in time.
-_EXCHANGE: dict[Kind, tuple[str, str]] = {
-    "video": ("av_cross_attn_video_a2v_gate", "cross_attn_rope"),
-    "audio": ("av_cross_attn_audio_v2a_gate", "cross_attn_audio_rope"),
+# What a stream exchanges through, by diffusers' names: its own scale and shift, the gate on what it takes in,
+# its angles in time.
+_EXCHANGE: dict[Kind, tuple[str, str, str]] = {
+    "video": ("av_cross_attn_video_scale_shift", "av_cross_attn_video_a2v_gate", "cross_attn_rope"),
+    "audio": ("av_cross_attn_audio_scale_shift", "av_cross_attn_audio_v2a_gate", "cross_attn_audio_rope"),
 }
 
 
@@ -100,12 +103,14 @@ class _Part:
         conditions: Their conditions.
         embedded: Their noise levels, embedded.
         wanted: How many of the first ones have a velocity that is wanted.
+        marked: How many of the first ones stand for one pixel frame alone, which the 2.5 form marks.
     """
 
     latents: Tensor
     conditions: Conditions
     embedded: Modulation
     wanted: int
+    marked: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -213,12 +218,12 @@ def _through_blocks(
     transformer: Any, parts: dict[Kind, _Part], reference: _Part | None, asked: _Asked
 ) -> tuple[dict[Kind, Tensor], Tensor | None]:
     """Run all blocks; return the tokens whose velocity is wanted, those of the one-way part by themselves."""
-    hidden = {kind: part(transformer, kind, "proj_in")(its.latents) for kind, its in parts.items()}
+    hidden = {kind: _projected(transformer, kind, its) for kind, its in parts.items()}
     conditions = {kind: its.conditions for kind, its in parts.items()}
     wanted = conditions  # the very same where all is wanted, for compiled blocks to be the same too
     if conditions["video"].split is None and parts["video"].wanted < conditions["video"].num_tokens:
         wanted = conditions | {"video": conditions["video"].first(parts["video"].wanted)}
-    state = None if reference is None else transformer.proj_in(reference.latents)
+    state = None if reference is None else _projected(transformer, "video", reference)
     keeps = asked.cache if asked.fresh else None
     num_found = 0 if keeps is None or reference is not None else asked.num_kept
     stored, last = [], len(transformer.transformer_blocks) - 1
@@ -289,12 +294,11 @@ def _prepare(
         context = part(transformer, kind, "caption_projection")(context)
     cross: dict[str, Any] = {}
     if other is not None:
-        shift = getattr(transformer, f"av_cross_attn_{kind}_scale_shift")
-        gate, rope = _EXCHANGE[kind]
+        shift, gate, rope = (getattr(transformer, name) for name in _EXCHANGE[kind])
         heard = other.sigma[:, None] * config.cross_attn_timestep_scale_multiplier
-        cross["cross_rotary"] = angles(getattr(transformer, rope), positions[:, :1])
+        cross["cross_rotary"] = angles(rope, positions[:, :1])
         cross["cross_modulation"], _ = modulate(shift, levels * scale, lengths, dtype)
-        cross["cross_gate"], _ = modulate(getattr(transformer, gate), heard, (1,), dtype)
+        cross["cross_gate"], _ = modulate(gate, heard, (1,), dtype)
     pairs = pair_weights(stream.sequence)
     conditions = Conditions(
         kind=kind,
@@ -309,7 +313,17 @@ def _prepare(
         **cross,
     )
     latents = stream.latents[:, tokens]
-    return _Part(latents=latents, conditions=conditions, embedded=embedded, wanted=wanted)
+    marked = max(0, min(stream.sequence.num_first, tokens.stop) - tokens.start)
+    return _Part(latents=latents, conditions=conditions, embedded=embedded, wanted=wanted, marked=marked)
+
+
+def _projected(transformer: Any, kind: Kind, its: _Part) -> Tensor:
+    """Bring tokens to the width of the blocks; the 2.5 form marks those that stand for one pixel frame."""
+    hidden: Tensor = part(transformer, kind, "proj_in")(its.latents)
+    if not (its.marked and transformer.config.use_keyframes_abs_pos_embedding):
+        return hidden
+    mark = transformer.keyframes_abs_pos_embedding.to(hidden.dtype)
+    return torch.cat([hidden[:, : its.marked] + mark, hidden[:, its.marked :]], dim=1)
 
 
 def _block(

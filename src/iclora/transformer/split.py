@@ -12,6 +12,7 @@ Source: Jacobs et al. 2023, "DeepSpeed Ulysses".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributed import _functional_collectives as collectives
+from torch.distributed.device_mesh import init_device_mesh
 
 from iclora.errors import RequestError
 
@@ -97,15 +99,35 @@ def split_over(transformer: Any, num_gpus: int) -> None:
         RequestError: The heads cannot be shared out evenly.
     """
     from diffusers import ContextParallelConfig
+    from diffusers.models._modeling_parallel import ParallelConfig
 
-    config = transformer.config
-    for heads in (config.num_attention_heads, config.audio_num_attention_heads):
+    check_heads(transformer.config, num_gpus)
+    context = ContextParallelConfig(ulysses_degree=num_gpus)
+    # Not by `enable_parallelism`, which wants a GPU, and prepares diffusers' own forward; ours is another.
+    kind = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    mesh = init_device_mesh(kind, context.mesh_shape, mesh_dim_names=context.mesh_dim_names)
+    config = ParallelConfig(context_parallel_config=context)
+    world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    config.setup(*world, transformer.device, mesh=mesh)
+    transformer._parallel_config = config
+
+
+def check_heads(config: Mapping[str, Any], num_gpus: int) -> None:
+    """Refuse a number of GPUs that the heads of a model cannot be shared by.
+
+    Args:
+        config: Arguments of ``LTX2VideoTransformer3DModel``.
+        num_gpus: How many GPUs share a video.
+
+    Raises:
+        RequestError: The heads cannot be shared out evenly.
+    """
+    for name in ("num_attention_heads", "audio_num_attention_heads"):
+        heads = int(config.get(name, 32))
         if heads % num_gpus:
             raise RequestError(
                 f"A model of {heads} heads cannot be shared by {num_gpus} GPUs: a number that divides it can."
             )
-    # No plan: diffusers' own would cut what goes through its forward, and ours is another.
-    transformer.enable_parallelism(config=ContextParallelConfig(ulysses_degree=num_gpus), cp_plan={})
 
 
 def split_of(transformer: Any, num_tokens: int) -> Split | None:
