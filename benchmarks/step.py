@@ -283,7 +283,8 @@ def described(model: Any, arguments: argparse.Namespace) -> str:
     official = "importable, but not timed" if importlib.util.find_spec("ltx_core") else "not importable"
     return (
         f"{arguments.num_gpus} x {name}, torch {torch.__version__}; size {arguments.size}: "
-        f"{count / 1e9:.2f} B parameters, {SIZES[arguments.size].dtype}{' and fp8' if arguments.fp8 else ''}, "
+        f"{count / 1e9:.2f} B parameters, {SIZES[arguments.size].dtype}"
+        f"{' and 8-bit products' if arguments.fp8 else ''}, "
         f"{'compiled' if arguments.compile else 'not compiled'}, "
         f"{'with' if arguments.audio else 'without'} audio; official package: {official}"
     )

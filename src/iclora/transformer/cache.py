@@ -19,9 +19,10 @@ from typing import Literal, cast, get_args
 import torch
 from torch import Tensor
 
+from iclora.attention import KeyValue
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence
-from iclora.transformer.layers import Kept, KeyValue
+from iclora.transformer.layers import Kept
 
 Store = Literal["device", "host", "fp8"]
 

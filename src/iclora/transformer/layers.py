@@ -110,7 +110,8 @@ def self_attention(
     pair = _keys_and_values(module, normed, condition.rotary, split, sizes)
     query = _rotated(module.norm_q, module.to_q(own), asking.rotary, module, split, asks)
     if condition.groups:
-        mixed = attend_apart(*(torch.cat(parts, dim=2) for parts in (query, *pair)), condition.groups)
+        whole_query, key, value = (torch.cat(parts, dim=2) for parts in (query, *pair))
+        mixed = attend_apart(whole_query, key, value, condition.groups)
     else:
         mixed = attend_parts(query, *_joined(pair, others, pairs), pairs)
     if split is not None:
@@ -232,7 +233,7 @@ def _keys_and_values(
     assert rotary is not None
     value = _heads(module.to_v(normed), module)
     key = _rotated(module.norm_k, module.to_k(normed), rotary, module, split, sizes)
-    return key, list((value if split is None else split.by_heads(value)).split(sizes, dim=2))
+    return key, list(torch.split(value if split is None else split.by_heads(value), sizes, dim=2))
 
 
 def _rotated(
@@ -241,8 +242,8 @@ def _rotated(
     """Queries or keys in parts, each rotated by itself: so compiled blocks write it once, for the kernel."""
     if split is not None:
         turned = _rotate(norm(projected), rotary, module, projected.dtype)
-        return list(split.by_heads(turned).split(sizes, dim=2))
-    parts = zip(*(side.split(sizes, dim=1) for side in (projected, *rotary)), strict=True)
+        return list(torch.split(split.by_heads(turned), sizes, dim=2))
+    parts = zip(*(torch.split(side, sizes, dim=1) for side in (projected, *rotary)), strict=True)
     return [_rotate(norm(part), (cos, sin), module, projected.dtype) for part, cos, sin in parts]
 
 
@@ -266,7 +267,9 @@ def _joined(pair: _InParts, others: KeyValue | None, pairs: PairWeights | None =
         return pair
     first = sum(part.shape[2] for part in pair[0])
     sizes = part_sizes(pairs, first, first + others[0].shape[2])
-    key, value = ([*side, *other.split(sizes, dim=2)] for side, other in zip(pair, others, strict=True))
+    key, value = (
+        [*side, *torch.split(other, sizes, dim=2)] for side, other in zip(pair, others, strict=True)
+    )
     return key, value
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iclora import attention
 from iclora.attention import (
     PairWeights,
     attend,
     attend_apart,
     dense_weights,
+    kernels,
     one_way_groups,
     pair_weights,
 )
@@ -170,11 +170,11 @@ def test_where_there_is_a_kernel_that_tells_its_sums(
     has_kernel: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attention, "_best_of", lambda device: best)
+    monkeypatch.setattr(kernels, "_best_of", lambda device: best)
     tokens: Any = SimpleNamespace(
         device=torch.device(device), dtype=dtype, shape=(1, 2, 8, width), requires_grad=False
     )
-    assert (attention._kernel(tokens, tokens, tokens) is not None) is has_kernel
+    assert (kernels.kernel_of(tokens, tokens, tokens) is not None) is has_kernel
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_where_there_is_a_kernel_that_tells_its_sums(
 def test_without_such_a_kernel_all_keys_are_widened(
     dtype: torch.dtype, error: float, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, "_kernel", lambda *tensors: None)
+    monkeypatch.setattr(kernels, "kernel_of", lambda *tensors: None)
     weights = [[0.5] * 16 + torch.linspace(0, 1, 8).tolist(), [1e-5] * 16 + [0.0] * 8]
     pairs = pairs_of((32, 40, (16, 8), weights))
     generator = torch.Generator().manual_seed(0)
@@ -240,8 +240,8 @@ def test_a_gpu_attends_by_its_fastest_kernel_without_a_mask(
     best: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Tensors without values stand for those of a GPU.
-    monkeypatch.setattr(attention, "_best_of", lambda device: best)
-    monkeypatch.setattr(attention, "_kernel", lambda *tensors: attention._on_cuda)
+    monkeypatch.setattr(kernels, "_best_of", lambda device: best)
+    monkeypatch.setattr(kernels, "kernel_of", lambda *tensors: kernels._on_cuda)
     weights = [[0.5] * 16 + torch.linspace(0, 1, 8).tolist()]
     pairs = pairs_of((32, 40, (16, 8), weights))
     pairs = replace(pairs, weights=pairs.weights.to("meta"))
