@@ -87,6 +87,7 @@ def make_plan(request: Request) -> Plan:
         reference_cache=cache,
         sigmas=facts.recipe.sigmas,
         grid=canvas.grid,
+        fp8=request.fp8,
         **_audio(request, facts, canvas),
         adapters=tuple(adapters),
         references=tuple(references),
@@ -334,7 +335,7 @@ def _memory(  # noqa: PLR0913  all that takes memory
     later = sum(image.frame > 0 for image in request.images) * grid.height * grid.width
     num_tokens = grid.num_tokens + later + sum(one.grid.num_tokens for one in references)
     kept = 0 if ",host" in cache.mode else cache.num_bytes
-    memory = estimate_memory(facts, adapters, grid, num_tokens, kept, request.dtype)
+    memory = estimate_memory(facts, adapters, grid, num_tokens, kept, request.dtype, fp8=request.fp8)
     check_memory(memory, request.device, findings, offload=request.offload, loaded=request.loaded)
     return memory
 
