@@ -125,9 +125,9 @@ def useful_work(model: Any, layout: str, arguments: argparse.Namespace) -> int:
 def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[Row]:
     """Time all forwards of a layout; rows come as they are done.
 
-    They take turns, so that a slow moment of the machine slows all of them. Of compiled ones each weighting is
-    compiled anew with the unmasked ones it is compared with: graphs that others left behind would change how
-    it is compiled, and cards slow down as they get warm.
+    They take turns, so that a slow moment of the machine slows all of them. Of compiled ones each weighting
+    is compiled anew with the unmasked ones it is compared with: graphs that others left behind would change
+    how it is compiled, and cards slow down as they get warm.
     """
     device = torch.device(arguments.device)
     times: dict[tuple[str, str, str], list[float]] = {}
