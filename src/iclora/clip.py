@@ -158,8 +158,24 @@ class Film:
             frames[index] = frame
         return Clip(frames=frames, fps=self.fps)
 
+    def start(self, num_frames: int) -> Film:
+        """Leave out what comes after the first frames.
 
-Footage = TypeVar("Footage", Clip, Film)
+        Args:
+            num_frames: How many there shall be, from 1 to as many as there are.
+
+        Returns:
+            The first ones; its origin is not known.
+        """
+        return replace(
+            self,
+            frames=Frames(lambda: islice(iter(self.frames), num_frames)),
+            num_frames=num_frames,
+            origin=(),
+        )
+
+
+Footage = TypeVar("Footage", Clip, Film, Clip | Film)
 """A clip or a film: what takes either gives back the same kind."""
 
 

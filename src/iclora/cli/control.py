@@ -272,7 +272,7 @@ def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float
 
 def measured_part(film: Film) -> Clip:
     """The first frames of a film, made small, that flicker and lag are measured on."""
-    start = dataclasses.replace(film, num_frames=min(MEASURED_FRAMES, film.num_frames))
+    start = film.start(min(MEASURED_FRAMES, film.num_frames))
     scale = min(1.0, MEASURED_SIDE / max(film.height, film.width))
     height, width = (max(1, round(side * scale)) for side in (film.height, film.width))
     return media.resize(start, height, width).read()

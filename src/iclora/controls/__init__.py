@@ -6,7 +6,7 @@
 from iclora.controls.cache import Cache, user_cache
 from iclora.controls.canny import canny
 from iclora.controls.depth import depth
-from iclora.controls.depths import Depths, draw_depths, find_depths, read_depths
+from iclora.controls.depths import DepthFilm, Depths, draw_depths, find_depths, read_depths
 from iclora.controls.dials import CACHED, CONTROLS, FILES, check_dials, dials_of, drawing, read_dials
 from iclora.controls.estimators import check_installed, estimator_of, missing_weights, weight_files
 from iclora.controls.flow import stabilised, steadied
@@ -29,6 +29,7 @@ __all__ = [
     "CACHED",
     "CONTROLS",
     "Cache",
+    "DepthFilm",
     "FILES",
     "Depths",
     "Poses",
