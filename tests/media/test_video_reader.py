@@ -3,14 +3,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from iclora import media
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film
 from iclora.errors import MediaError
+from iclora.media import video_reader
 
 
 def levels(clip: Clip) -> list[int]:
@@ -82,6 +84,38 @@ def test_a_variable_rate_takes_the_average_by_default(write_video: Callable[...,
     clip = media.read(write_video([0, 100, 500, 600]))  # four frames in 0.7 s
     assert clip.fps == pytest.approx(4 / 0.7)
     assert levels(clip) == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("opened", [media.read, media.film])
+@pytest.mark.parametrize("times_ms", [[0, 20, 40, 500, 600, 700], [0, 400, 420, 440, 460, 480, 500]])
+def test_the_beginning_of_an_uneven_video_is_that_of_the_whole(
+    write_video: Callable[..., Path], times_ms: list[int], opened: Callable[..., Clip | Film]
+) -> None:
+    path = write_video(times_ms)
+    whole = media.read(path)
+    for max_frames in (1, 2, 3):
+        part = media.hold(opened(path, max_frames=max_frames))
+        assert part.fps == pytest.approx(whole.fps)
+        assert levels(part) == levels(whole)[:max_frames]
+
+
+def test_what_is_even_is_not_gone_through(
+    filmed_clips: Path, write_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an even video with frames out of order, the first packets tell; of an uneven one all are needed."""
+    asked: list[int] = []
+    rate = video_reader._own_rate
+
+    def counted(starts: np.ndarray, *rest: Any) -> tuple[float, float]:
+        asked.append(len(starts))
+        return rate(starts, *rest)
+
+    monkeypatch.setattr(video_reader, "_own_rate", counted)
+    media.read(filmed_clips / "carphone_pristine.mp4", max_frames=2)
+    assert asked == [4]
+    asked.clear()
+    media.read(write_video([0, 20, 40, 500, 600, 700]), max_frames=1)
+    assert asked[0] == 6
 
 
 def test_reading_at_half_the_rate(write_video: Callable[..., Path]) -> None:

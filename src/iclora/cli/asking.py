@@ -235,8 +235,8 @@ def _film(  # noqa: PLR0913  what says which frames
     fps = follow_rate(facts, rate) if fps is None else fps
     film = film if fps == rate else opened(fps)
     report("reading", film.num_frames, film.num_frames)
-    source = _source(film, one.path, rate, fps, said)
-    return Given(clip=media.hold_small(film) if isinstance(film, Film) else film, source=source, said=one)
+    clip = media.hold_small(film) if isinstance(film, Film) else film
+    return Given(clip=clip, source=_source(clip, one.path, rate, fps, said), said=one)
 
 
 def _with_sound(found: Given) -> Given:
@@ -260,7 +260,7 @@ def _check_reading(one: ReferenceWords) -> None:
         controls.check_installed(estimator)
 
 
-def _source(clip: Film | DepthFilm, path: Path, rate: float, fps: float, said: PlanWords) -> Source:
+def _source(clip: Clip | Film | DepthFilm, path: Path, rate: float, fps: float, said: PlanWords) -> Source:
     """The facts of a file, at its own rate where it has one."""
     source = Source.of(clip, path.name)
     if path.is_file() and clip.num_frames > 1:
