@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import iclora
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film
 from iclora.errors import InputError
 
 

@@ -72,8 +72,23 @@ def test_nothing_that_a_result_is_made_from_is_replaced(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="is what the result is made from, and would be lost"):
             present.check_outputs(output, overwrite=True, sources=[source])
     out = tmp_path / "out"
-    for path, taken in ((one, frames), (one, pattern), (out / "sheet.png", out), (clip, clip)):
+    for path, source in ((one, frames), (one, pattern), (out / "sheet.png", clip), (clip, clip)):
         with pytest.raises(RequestError, match="is another result or a source of it"):
-            present.check_beside([("a sheet", path, (path.suffix,))], taken=[taken], overwrite=True)
+            sheet = [("a sheet", path, (path.suffix,))]
+            present.check_beside(sheet, result=out, sources=[source], overwrite=True)
     assert present.check_outputs(str(frames / "edges.mp4"), overwrite=True, sources=[frames, pattern])
-    present.check_beside([("a sheet", tmp_path / "s.png", (".png",))], taken=[frames, clip], overwrite=False)
+    sheet = [("a sheet", tmp_path / "s.png", (".png",))]
+    present.check_beside(sheet, result=out, sources=[frames, clip], overwrite=False)
+
+
+def test_nothing_is_put_into_a_folder_that_is_a_result(tmp_path: Path) -> None:
+    """It would be in the way of the frames, which are put there once all are drawn."""
+    out, film = tmp_path / "out", tmp_path / "film"
+    for folder in (out, film):
+        (folder / "deeper").mkdir(parents=True)
+    for place in (out / "tracks.json", out / "deeper" / "tracks.json", film / ".." / "out" / "a.json"):
+        with pytest.raises(RequestError, match=r"lies inside the result .*out, which holds frames alone"):
+            named = [("tracks", place, (".json",))]
+            present.check_beside(named, result=out, sources=[film], overwrite=True)
+    named = [("tracks", film / "tracks.json", (".json",))]
+    present.check_beside(named, result=out, sources=[film], overwrite=True)

@@ -158,9 +158,7 @@ def test_a_film_is_drawn_as_its_clip_is(micro_model: Path, tmp_path: Path, kind:
     assert np.array_equal(fitted.frames, too.frames)
 
 
-def test_lines_of_a_film_are_brought_to_the_plan_as_those_of_a_clip(
-    micro_model: Path, tmp_path: Path
-) -> None:
+def test_lines_of_a_film_are_brought_to_the_plan_too(micro_model: Path, tmp_path: Path) -> None:
     lines = controls.canny(moving_square(height=192, width=192))
     film = media.film(media.save(lines, tmp_path / "lines"), fps=16.0)
     plan = plan_for(micro_model, film)

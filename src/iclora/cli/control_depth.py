@@ -27,7 +27,6 @@ from iclora.cli.present import (
     check_beside,
     check_outputs,
     say,
-    sidecar_path,
     steps_of,
     write_sidecar,
 )
@@ -129,8 +128,8 @@ def _check(said: DepthWords) -> Path:
         )
     if not said.render:
         depths.check_estimator(said.estimator, device=said.device)
-    taken = (said.source, output, sidecar_path(output))
-    check_beside([("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
+    sheet = [("a sheet", said.sheet, SHEETS)]
+    check_beside(sheet, result=output, sources=[said.source], overwrite=said.overwrite)
     return output
 
 

@@ -175,20 +175,25 @@ def check_outputs(output: str, *, overwrite: bool, sources: Iterable[Path] = ())
 
 
 def check_beside(
-    named: Iterable[tuple[str, Path | None, Sequence[str]]], *, taken: Iterable[Path], overwrite: bool
+    named: Iterable[tuple[str, Path | None, Sequence[str]]],
+    *,
+    result: Path,
+    sources: Iterable[Path],
+    overwrite: bool,
 ) -> None:
     """Refuse files beside a result that could not be written, or would replace something, before the work.
 
     Args:
         named: What each is, its path (None: not asked for), and the endings it may have.
-        taken: The result and its sources, which none of them may be.
+        result: The result, which is replaced as a whole.
+        sources: What it is made from.
         overwrite: Whether a file that exists may be replaced.
 
     Raises:
-        RequestError: An ending is not accepted, or two names are the same.
+        RequestError: An ending is not accepted, two names are the same, or one lies inside the result.
         OutputError: The file exists, or its place cannot be written to.
     """
-    places = set(taken)
+    places = {result, sidecar_path(result), *sources}
     for what, path, endings in named:
         if path is None:
             continue
@@ -198,6 +203,10 @@ def check_beside(
             )
         if any(_replaces(path, place) for place in places):
             raise RequestError(f"{path} is another result or a source of it; choose another name.")
+        if path.resolve().is_relative_to(result.resolve()):
+            raise RequestError(
+                f"{path} lies inside the result {result}, which holds frames alone; put {what} beside it."
+            )
         places.add(path)
         check_place(path, overwrite=overwrite, directory=False)
 

@@ -8,7 +8,14 @@ from iclora.controls.canny import canny
 from iclora.controls.depth import depth
 from iclora.controls.depths import DepthFilm, Depths, draw_depths, find_depths, read_depths
 from iclora.controls.dials import CACHED, CONTROLS, FILES, check_dials, dials_of, drawing, read_dials
-from iclora.controls.estimators import check_installed, estimator_of, missing_weights, weight_files
+from iclora.controls.estimators import (
+    FETCHED,
+    check_installed,
+    estimator_of,
+    fetch_weights,
+    missing_weights,
+    weight_files,
+)
 from iclora.controls.flow import stabilised, steadied
 from iclora.controls.lines import is_lines, redraw_lines, resize_lines, thin
 from iclora.controls.plain import blocks, blur, fit_mask, green, grey
@@ -30,6 +37,7 @@ __all__ = [
     "CONTROLS",
     "Cache",
     "DepthFilm",
+    "FETCHED",
     "FILES",
     "Depths",
     "Poses",
@@ -47,6 +55,7 @@ __all__ = [
     "draw_tracks",
     "drawing",
     "estimator_of",
+    "fetch_weights",
     "find_depths",
     "find_poses",
     "fit_mask",

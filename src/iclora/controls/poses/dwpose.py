@@ -144,6 +144,11 @@ def files() -> list[Path]:
     return [hub.place_of(REPOSITORY, name, folder / name) for name in (DETECTOR, KEYPOINTS)]
 
 
+def find_all() -> list[Path]:
+    """Find both networks, as `find` does."""
+    return [find(name) for name in (DETECTOR, KEYPOINTS)]
+
+
 def find(name: str) -> Path:
     """Find a network of DWPose, and fetch it where it is not there yet.
 
