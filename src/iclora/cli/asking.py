@@ -14,8 +14,9 @@ from jaxtyping import Float32
 
 from iclora import controls, media
 from iclora.cli import words
+from iclora.cli.control import cache_of
 from iclora.cli.options import PlanWords
-from iclora.cli.present import say, steps_of
+from iclora.cli.present import steps_of
 from iclora.cli.words import ReferenceWords
 from iclora.clip import Audio, Clip, Film
 from iclora.controls.depths import DepthFilm, film_render
@@ -158,7 +159,7 @@ def reference_of(
     if one.said.control is not None:
         steps = steps_of(report, one.said.control)
         # What takes long to find is kept, for the next try with another prompt.
-        cache = controls.user_cache(say)
+        cache = cache_of(said.cache)
         clip = extract_control(one.said.control, one.clip, plan, cache=cache, progress=steps, **planned.dials)
     else:
         assert isinstance(one.clip, (Clip, Film))

@@ -66,12 +66,6 @@ Stabilise = Annotated[
         help="How much less it flickers, 0..1; 0.5 suits most. Measured and said.",
     ),
 ]
-Cached = Annotated[
-    bool,
-    typer.Option(
-        "--cache/--no-cache", help="Keep what is found, and take what was found before. ICLORA_CACHE_GB."
-    ),
-]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ import typer
 from iclora import media
 from iclora.cli import words
 from iclora.cli.control import (
-    Cached,
     Stabilise,
     cache_of,
     figures_of,
@@ -20,6 +19,7 @@ from iclora.cli.control import (
     shaped,
 )
 from iclora.cli.glimpses import save_with_sheet
+from iclora.cli.options import Cached
 from iclora.cli.present import (
     SHEETS,
     Report,

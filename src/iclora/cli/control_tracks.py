@@ -10,8 +10,9 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import Cached, cache_of, shaped
+from iclora.cli.control import cache_of, shaped
 from iclora.cli.glimpses import save_with_sheet
+from iclora.cli.options import Cached
 from iclora.cli.present import (
     SHEETS,
     Report,
