@@ -4,7 +4,7 @@
 """
 
 from iclora.controls.cache import Cache, user_cache
-from iclora.controls.canny import canny
+from iclora.controls.canny import canny, drawing_size
 from iclora.controls.depth import depth
 from iclora.controls.depths import DepthFilm, Depths, draw_depths, find_depths, read_depths
 from iclora.controls.dials import CACHED, CONTROLS, FILES, check_dials, dials_of, drawing, read_dials
@@ -54,6 +54,7 @@ __all__ = [
     "draw_poses",
     "draw_tracks",
     "drawing",
+    "drawing_size",
     "estimator_of",
     "fetch_weights",
     "find_depths",

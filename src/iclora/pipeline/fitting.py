@@ -32,7 +32,8 @@ def extract_control(
 ) -> Clip | Film:
     """Extract a control at the size and rate of the result, so that lines are as thick whatever was filmed.
 
-    A film is brought there frame by frame as it is read, so that no more is held than the result needs.
+    A film is brought there frame by frame as it is read, so that no more is held than the result needs. Where
+    a preset of `canny` says at which size its workflow draws, lines are drawn at that and then brought there.
 
     Args:
         kind: A name in `controls.CONTROLS`.
@@ -56,11 +57,15 @@ def extract_control(
         laid = fit(retime(source, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
     elif isinstance(source, (Clip, Film)):
         laid = media.resample(source, fps=plan.fps, num_frames=plan.num_frames)
-        laid = media.hold(media.resize(laid, plan.height, plan.width))
+        preset = dials.get("preset", "auto") if kind == "canny" else "auto"
+        laid = media.hold(media.resize(laid, *controls.drawing_size(preset, plan.height, plan.width)))
         if dials.get("mask") is not None:
             dials["mask"] = _mask(dials["mask"], source, plan)
     kept = {"cache": cache} if kind in controls.CACHED else {}
-    return media.hold_small(controls.CONTROLS[kind](laid, progress=progress, **kept, **dials))
+    drawn: Clip | Film = controls.CONTROLS[kind](laid, progress=progress, **kept, **dials)
+    if kind == "canny":
+        return _fit_lines(drawn, plan, int(dials.get("thickness", 1)))
+    return media.hold_small(drawn)
 
 
 def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) -> Reference:
@@ -106,12 +111,17 @@ def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan) -> C
         The reference laid over the result.
     """
     clip = media.resample(clip, fps=plan.fps, num_frames=plan.num_frames)
-    thickness = int(planned.dials.get("thickness", 1))
+    if planned.is_lines:
+        return _fit_lines(clip, plan, int(planned.dials.get("thickness", 1)))
+    return media.hold(media.resize(clip, plan.height, plan.width))
+
+
+def _fit_lines(clip: Clip | Film, plan: Plan, thickness: int) -> Clip:
     same = (clip.height, clip.width) == (plan.height, plan.width)
-    if planned.is_lines and not same and clip.height >= plan.height and clip.width >= plan.width:
+    if not same and clip.height >= plan.height and clip.width >= plan.width:
         return media.hold(controls.resize_lines(clip, plan.height, plan.width, thickness=thickness))
-    fitted = media.hold(clip if same else media.resize(clip, plan.height, plan.width))
-    return controls.redraw_lines(fitted, thickness) if planned.is_lines and thickness > 1 else fitted
+    fitted = media.hold(media.resize(clip, plan.height, plan.width))
+    return controls.redraw_lines(fitted, thickness) if thickness > 1 else fitted
 
 
 def shrink_reference(clip: Clip, planned: PlannedReference) -> Clip:
