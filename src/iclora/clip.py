@@ -99,7 +99,10 @@ class Clip:
         return self.num_frames / self.fps
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the clip to a file; the same as `media.save`.
+        """Write the clip to a file, and nothing beside it; the same as `media.save`.
+
+        The notes beside a result are written by commands, which know how it was made; in Python
+        `result.plan.to_json()` holds them.
 
         Args:
             path: `.mp4`, `.webm`, `.gif`, `.png` (one frame), or a folder for a PNG sequence.
