@@ -159,6 +159,6 @@ def _greys(shown: Film, path: Path) -> Iterator[Float32[np.ndarray, "h w"]]:
 def _check_grey(difference: float, limit: float, path: Path) -> None:
     if difference > limit:
         raise MediaError(
-            f"{path} is coloured, not a grey picture of depth; save it as grey, or follow it as it is "
-            "(--reference)."
+            f"{path} is coloured, not a grey picture of depth; save it as grey, or follow it as it is, "
+            "as a reference."
         )

@@ -62,7 +62,7 @@ class DWPose:
         if device != "cpu" and self._detector.session.get_providers()[0] == "CPUExecutionProvider":
             raise RequestError(
                 f"onnxruntime was built for '{device}' and cannot use it; see what it says above, or leave "
-                "--device out."
+                "the device out."
             )
 
     def __call__(
