@@ -197,14 +197,21 @@ def test_the_sound_starts_with_the_first_frame(
         heard.sample_rate, heard.pts, heard.time_base = 8000, sound_ms * 8, Fraction(1, 8000)
         container.mux([*sound.encode(heard), *video.encode(None), *sound.encode(None)])
     audio = media.read(path, audio=True).audio
+    alone = media.read_sound(path, duration_seconds=1.0)
+    assert (audio is None) == (alone is None)
+    if audio is not None and alone is not None:
+        assert alone.sample_rate == audio.sample_rate and np.array_equal(alone.samples, audio.samples)
     loud = np.flatnonzero(np.abs(audio.samples[0]) > 0.3) if audio is not None else np.zeros(0)
     assert (len(loud) == 0) == (click_ms is None)
     if click_ms is not None:
         assert loud[0] == pytest.approx(click_ms * 8, abs=16)
 
 
-def test_a_video_without_sound_gives_none(corner_video: Path) -> None:
+def test_a_video_without_sound_gives_none(corner_video: Path, tmp_path: Path) -> None:
     assert media.read(corner_video, audio=True).audio is None
+    assert media.read_sound(corner_video, duration_seconds=1.0) is None
+    pictures = media.save(media.read(corner_video), tmp_path / "pictures")
+    assert media.read_sound(pictures, duration_seconds=1.0) is None
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.0])

@@ -189,6 +189,12 @@ def test_a_control_is_taken_from_its_film(pipe: Pipeline, micro_model: Path, tmp
     lines = iclora.controls.canny(media.resize(film, 512, 512), preset="union")
     shrunk = iclora.controls.resize_lines(lines, 64, 64)
     assert np.array_equal(made.references[0].frames, shrunk.frames)
+    opened = media.film(media.save(media.resize(film, 96, 96), tmp_path / "film.mp4"))
+    streamed, held = (
+        pipe.generate("", references=[iclora.Reference(one, control="canny"), iclora.Reference(one)])
+        for one in (opened, opened.read())
+    )
+    assert np.array_equal(streamed.clip.frames, held.clip.frames) and streamed.plan == held.plan
     half = np.zeros((1, 32, 32, 3), np.uint8)
     half[:, :, :16] = 255
     mask = iclora.Clip(frames=half, fps=1.0)
