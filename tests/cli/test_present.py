@@ -72,13 +72,11 @@ def test_nothing_that_a_result_is_made_from_is_replaced(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="is what the result is made from, and would be lost"):
             present.check_outputs(output, overwrite=True, sources=[source])
     out = tmp_path / "out"
-    for path, source in ((one, frames), (one, pattern), (out / "sheet.png", clip), (clip, clip)):
+    for path, taken in ((one, frames), (one, pattern), (out / "sheet.png", out), (clip, clip)):
         with pytest.raises(RequestError, match="is another result or a source of it"):
-            sheet = [("a sheet", path, (path.suffix,))]
-            present.check_beside(sheet, result=out, sources=[source], overwrite=True)
+            present.check_beside([("a sheet", path, (path.suffix,))], taken=[taken], overwrite=True)
     assert present.check_outputs(str(frames / "edges.mp4"), overwrite=True, sources=[frames, pattern])
-    sheet = [("a sheet", tmp_path / "s.png", (".png",))]
-    present.check_beside(sheet, result=out, sources=[frames, clip], overwrite=False)
+    present.check_beside([("a sheet", tmp_path / "s.png", (".png",))], taken=[frames, clip], overwrite=False)
 
 
 def test_nothing_is_put_into_a_folder_that_is_a_result(tmp_path: Path) -> None:
@@ -89,6 +87,6 @@ def test_nothing_is_put_into_a_folder_that_is_a_result(tmp_path: Path) -> None:
     for place in (out / "tracks.json", out / "deeper" / "tracks.json", film / ".." / "out" / "a.json"):
         with pytest.raises(RequestError, match=r"lies inside the result .*out, which holds frames alone"):
             named = [("tracks", place, (".json",))]
-            present.check_beside(named, result=out, sources=[film], overwrite=True)
+            present.check_beside(named, taken=[out, film], overwrite=True, result=out)
     named = [("tracks", film / "tracks.json", (".json",))]
-    present.check_beside(named, result=out, sources=[film], overwrite=True)
+    present.check_beside(named, taken=[out, film], overwrite=True, result=out)

@@ -18,6 +18,7 @@ from iclora.cli.present import (
     check_beside,
     check_outputs,
     say,
+    sidecar_path,
     steps_of,
     write_sidecar,
 )
@@ -224,8 +225,9 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
     """Draw a control frame by frame as the source is read, and say what came of it."""
     sources = [said.source, *(sources or [])]
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
+    taken = (*sources, output, sidecar_path(output))
     sheet = [("a sheet", said.sheet, SHEETS)]
-    check_beside(sheet, result=output, sources=sources, overwrite=said.overwrite)
+    check_beside(sheet, taken=taken, overwrite=said.overwrite, result=output)
     size = None if said.size is None else words.parse_size(said.size)
     with bars() as report:
         film = media.film(

@@ -27,6 +27,7 @@ from iclora.cli.present import (
     check_beside,
     check_outputs,
     say,
+    sidecar_path,
     steps_of,
     write_sidecar,
 )
@@ -128,8 +129,9 @@ def _check(said: DepthWords) -> Path:
         )
     if not said.render:
         depths.check_estimator(said.estimator, device=said.device)
+    taken = (said.source, output, sidecar_path(output))
     sheet = [("a sheet", said.sheet, SHEETS)]
-    check_beside(sheet, result=output, sources=[said.source], overwrite=said.overwrite)
+    check_beside(sheet, taken=taken, overwrite=said.overwrite, result=output)
     return output
 
 

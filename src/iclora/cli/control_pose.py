@@ -20,6 +20,7 @@ from iclora.cli.present import (
     check_beside,
     check_outputs,
     say,
+    sidecar_path,
     steps_of,
     write_sidecar,
 )
@@ -134,7 +135,8 @@ def _check_words(said: PoseWords) -> Path:
     sources = [said.source, *([said.body] if said.body is not None else [])]
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
     beside = [("keypoints", said.keypoints, (".json",)), ("a sheet", said.sheet, SHEETS)]
-    check_beside(beside, result=output, sources=sources, overwrite=said.overwrite)
+    taken = (*sources, output, sidecar_path(output))
+    check_beside(beside, taken=taken, overwrite=said.overwrite, result=output)
     return output
 
 

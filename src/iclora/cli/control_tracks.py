@@ -20,6 +20,7 @@ from iclora.cli.present import (
     check_beside,
     check_outputs,
     say,
+    sidecar_path,
     steps_of,
     write_sidecar,
 )
@@ -120,8 +121,9 @@ def _check_outputs(said: TracksWords) -> Path:
     """Refuse results that could not be written, or would replace each other, before any work is done."""
     output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
     files = [("tracks", path, (".json",)) for path in (said.json, said.editor_json)]
+    taken = (said.source, output, sidecar_path(output))
     beside = [*files, ("a sheet", said.sheet, SHEETS)]
-    check_beside(beside, result=output, sources=[said.source], overwrite=said.overwrite)
+    check_beside(beside, taken=taken, overwrite=said.overwrite, result=output)
     return output
 
 

@@ -177,23 +177,23 @@ def check_outputs(output: str, *, overwrite: bool, sources: Iterable[Path] = ())
 def check_beside(
     named: Iterable[tuple[str, Path | None, Sequence[str]]],
     *,
-    result: Path,
-    sources: Iterable[Path],
+    taken: Iterable[Path],
     overwrite: bool,
+    result: Path | None = None,
 ) -> None:
     """Refuse files beside a result that could not be written, or would replace something, before the work.
 
     Args:
         named: What each is, its path (None: not asked for), and the endings it may have.
-        result: The result, which is replaced as a whole.
-        sources: What it is made from.
+        taken: The result and its sources, which none of them may be.
         overwrite: Whether a file that exists may be replaced.
+        result: The result, where it may be a folder: it holds frames alone.
 
     Raises:
         RequestError: An ending is not accepted, two names are the same, or one lies inside the result.
         OutputError: The file exists, or its place cannot be written to.
     """
-    places = {result, sidecar_path(result), *sources}
+    places = set(taken)
     for what, path, endings in named:
         if path is None:
             continue
@@ -203,7 +203,7 @@ def check_beside(
             )
         if any(_replaces(path, place) for place in places):
             raise RequestError(f"{path} is another result or a source of it; choose another name.")
-        if path.resolve().is_relative_to(result.resolve()):
+        if result is not None and path.resolve().is_relative_to(result.resolve()):
             raise RequestError(
                 f"{path} lies inside the result {result}, which holds frames alone; put {what} beside it."
             )
