@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from types import FrameType
 from typing import Annotated, Any
 
 import cv2
@@ -93,5 +96,10 @@ def iclora(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; told to end, it tidies up what it was writing, as after Ctrl-C."""
+    signal.signal(signal.SIGTERM, _end)
     app()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
