@@ -71,6 +71,9 @@ class Settings:
         fps: Frames per second of all targets.
         buckets: The sizes there may be.
         trigger: Word put before each caption; empty for none.
+        held_out: Share or number of clips that are not trained on.
+        shard_size: Clips in a shard.
+        dataset: Digest of the clips and their captions; empty: not known.
         version: Of the layout.
     """
 
@@ -83,6 +86,9 @@ class Settings:
     fps: float
     buckets: tuple[Bucket, ...]
     trigger: str = ""
+    held_out: float = 0.0
+    shard_size: int = 0
+    dataset: str = ""
     version: int = VERSION
 
     @property
