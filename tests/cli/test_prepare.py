@@ -90,6 +90,10 @@ def test_parts_and_controls(words: list[str], pairs: Path, tmp_path: Path) -> No
     assert store.settings.controls == {"canny": {"thickness": 2}, "blur": {}}
 
 
+def test_a_part_may_have_nothing_to_do(words: list[str]) -> None:
+    assert "has nothing to do" in run(*words, "--shard", "1/2")
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -160,6 +160,9 @@ def _encode(
     )
     for name, reason in tally.skipped:
         say(f"left out: {name}: {reason}")
+    if not (tally.num_samples or tally.num_before or tally.skipped):
+        say(f"Part {share.index} of {share.count} has nothing to do: there are fewer shards than parts.")
+        return
     store = Store.open(said.output)
     num_held_out = len(store.indices("held_out"))
     say(
@@ -181,7 +184,7 @@ def _audit(
     """Take the audit from its file, or make it; other processes of the machine wait for the first."""
     from iclora.plan import model_facts
     from iclora.training.audit import Terms, audit
-    from iclora.training.report import await_report, read_report, signature, write_report, write_sheet
+    from iclora.training.audit_files import await_report, read_report, signature, write_report, write_sheet
 
     terms = Terms(
         buckets=settings.buckets,

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from iclora.training.audit import Checked, Terms, audit
+from iclora.training.audit_files import await_report, read_report, signature, write_report, write_sheet
 from iclora.training.entries import Entry, read_entries
 from iclora.training.flaws import Flaw
-from iclora.training.report import await_report, read_report, signature, write_report, write_sheet
 from iclora.training.store import Bucket
 from tests.training.clips import save_pairs
 
