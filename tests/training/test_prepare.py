@@ -49,8 +49,8 @@ def components(micro_model: Path) -> checkpoints.Components:
 
 
 def run(checked: list[Checked], folder: Path, components: Any, **changes: Any) -> Tally:
-    share = changes.pop("share", None)
-    return prepare(checked, replace(SETTINGS, **changes), folder, components, share=share)
+    how = {name: changes.pop(name, None) for name in ("share", "guest_of")}
+    return prepare(checked, replace(SETTINGS, **changes), folder, components, **how)
 
 
 def same(first: Sample, second: Sample) -> bool:
@@ -109,7 +109,7 @@ def test_parts_of_several_processes_are_the_whole(
 ) -> None:
     run(checked, tmp_path / "one", components)
     for index in (1, 0):
-        tally = run(checked, tmp_path / "two", components, share=Share(index=index, count=2))
+        tally = run(checked, tmp_path / "two", components, share=Share(index=index, count=2), guest_of="cpu")
         assert tally.num_samples == (3 if index == 0 else 2)
     one, two = Store.open(tmp_path / "one"), Store.open(tmp_path / "two")
     assert one.samples == two.samples and one.settings == two.settings
