@@ -168,6 +168,21 @@ def test_a_file_that_is_lost_meanwhile_takes_no_other_pair_away(
     assert (tmp_path / "out" / "shards" / "00000.skipped.json").is_file()
 
 
+def test_latents_that_are_not_finite_are_left_out(
+    checked: list[Checked], components: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def broken(vae: Any, *frames: Any) -> Any:
+        calls.append(1)
+        return encode_frames(vae, *frames) * (float("nan") if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(preparing, "encode_frames", broken)
+    ((name, reason),) = run(checked, tmp_path, components).skipped
+    assert name == "1" and "not finite" in reason
+    assert [row.id for row in Store.open(tmp_path).samples] == ["0", "2", "3", "4"]
+
+
 def test_another_dataset_is_refused(
     checked: list[Checked], components: checkpoints.Components, tmp_path: Path
 ) -> None:
