@@ -82,6 +82,19 @@ def test_what_is_stored_is_what_the_pipeline_encodes(
         assert torch.equal(store.empty.context, encode_prompt(components, "").video[0])
 
 
+def test_models_with_sound_get_the_prompt_for_it_too(
+    checked: list[Checked], released_models: dict[str, Path], tmp_path: Path
+) -> None:
+    parts = checkpoints.load(released_models["2.3"], without=("transformer", "audio_vae", "vocoder"))
+    run(checked[:1], tmp_path, parts)
+    store = Store.open(tmp_path)
+    with torch.no_grad():
+        prompt = encode_prompt(parts, "T box 0")
+    assert prompt.audio is not None and store.empty is not None
+    audio = store.load(0).audio_context
+    assert audio is not None and torch.equal(audio, prompt.audio[0]) and store.empty.audio_context is not None
+
+
 def test_several_controls_are_drawn_where_none_is_given(
     pairs: Path, components: checkpoints.Components, tmp_path: Path
 ) -> None:

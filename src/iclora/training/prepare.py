@@ -163,7 +163,9 @@ def _encode_shard(
 def _encoded(drawn: _Drawn, vae: Any) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, ...]]]:
     """Latents of a clip, and of the references of each of its samples."""
     target = encode_frames(vae, drawn.target)[0]
-    references = {name: (encode_frames(vae, frames)[0],) for name, frames in drawn.references.items()}
+    references: dict[str, tuple[torch.Tensor, ...]] = {
+        name: (encode_frames(vae, frames)[0],) for name, frames in drawn.references.items()
+    }
     for latent in (target, *(one for several in references.values() for one in several)):
         if not bool(latent.isfinite().all()):
             raise MediaError("Its latents are not finite; look at the clip.")
