@@ -12,6 +12,7 @@ TREE = {
     errors.IcloraError: Exception,
     errors.InputError: errors.IcloraError,
     errors.MediaError: errors.InputError,
+    errors.DatasetError: errors.InputError,
     errors.RequestError: errors.InputError,
     errors.OutputError: errors.IcloraError,
     errors.AdapterError: errors.IcloraError,

@@ -22,6 +22,7 @@ from iclora.cli import (
     generate,
     inspect,
     models,
+    prepare,
 )
 from iclora.cli.present import say
 from iclora.errors import IcloraError
@@ -68,6 +69,7 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("prepare")(prepare.prepare)
 app.command("doctor")(doctor.doctor)
 control.app.command("depth")(control_depth.depth)
 control.app.command("pose")(control_pose.pose)

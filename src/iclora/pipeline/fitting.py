@@ -15,6 +15,7 @@ from iclora.controls.depths import DepthFilm
 from iclora.controls.point_tracks import Tracks, fit_tracks, retime_tracks
 from iclora.controls.poses import Poses, fit, retime
 from iclora.plan import Plan, PlannedReference
+from iclora.plan.laying import Canvas
 from iclora.reference import Reference
 
 Drawable = Clip | Film | Tracks | Poses | DepthFilm
@@ -24,7 +25,7 @@ Drawable = Clip | Film | Tracks | Poses | DepthFilm
 def extract_control(
     kind: str,
     source: Drawable,
-    plan: Plan,
+    plan: Plan | Canvas,
     *,
     cache: controls.Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -38,7 +39,7 @@ def extract_control(
     Args:
         kind: A name in `controls.CONTROLS`.
         source: The filmed clip or film, or points or depth to draw. Depth is drawn at its own size.
-        plan: The plan.
+        plan: The plan, or the size and clock of the result.
         cache: Where what takes long to find is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
         **dials: Of the control, such as those of the planned reference; a mask may be a path.
@@ -88,7 +89,7 @@ def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) 
     return replace(reference, clip=clip, control=None, dials={})
 
 
-def _mask(mask: Clip | Film | str | Path, source: Clip | Film, plan: Plan) -> Clip:
+def _mask(mask: Clip | Film | str | Path, source: Clip | Film, plan: Plan | Canvas) -> Clip:
     """A mask of a film, read where it is a path, and laid over the result as the film is."""
     if isinstance(mask, (str, Path)):
         mask = media.film(mask, fps=plan.fps, max_frames=plan.num_frames)
@@ -97,7 +98,7 @@ def _mask(mask: Clip | Film | str | Path, source: Clip | Film, plan: Plan) -> Cl
     return media.hold(controls.fit_mask(mask, source, (plan.height, plan.width)))
 
 
-def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan) -> Clip:
+def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan | Canvas) -> Clip:
     """Bring a reference to the clock and size of the result.
 
     Lines stay white; where they are thinner than the adapter was trained on, they are drawn as thick as that.
@@ -105,7 +106,7 @@ def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan) -> C
     Args:
         clip: The reference, its control already extracted; a film is brought there as it is read.
         planned: What the plan says of it.
-        plan: The plan.
+        plan: The plan, or the size and clock of the result.
 
     Returns:
         The reference laid over the result.
@@ -116,7 +117,7 @@ def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan) -> C
     return media.hold(media.resize(clip, plan.height, plan.width))
 
 
-def _fit_lines(clip: Clip | Film, plan: Plan, thickness: int) -> Clip:
+def _fit_lines(clip: Clip | Film, plan: Plan | Canvas, thickness: int) -> Clip:
     same = (clip.height, clip.width) == (plan.height, plan.width)
     if not same and clip.height >= plan.height and clip.width >= plan.width:
         return media.hold(controls.resize_lines(clip, plan.height, plan.width, thickness=thickness))
