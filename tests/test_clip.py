@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import iclora
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film
 from iclora.errors import InputError
 
 
@@ -77,3 +77,15 @@ def test_save_writes_the_file(tmp_path: Path) -> None:
     frames = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
     path = Clip(frames=frames, fps=24.0).save(tmp_path / "one.png")
     assert np.array_equal(iclora.read(path).frames, frames)
+
+
+def test_the_start_of_a_film() -> None:
+    levels = np.arange(4, dtype=np.uint8)
+    film = Film(
+        frames=[np.full((2, 3, 3), k, np.uint8) for k in levels], height=2, width=3, num_frames=4, fps=8.0
+    )
+    start = film.start(3)
+    assert start.num_frames == 3 and start.fps == 8.0
+    for _ in range(2):
+        assert [int(frame[0, 0, 0]) for frame in start.frames] == [0, 1, 2]
+    assert start.read().frames.shape == (3, 2, 3, 3)

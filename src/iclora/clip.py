@@ -99,7 +99,10 @@ class Clip:
         return self.num_frames / self.fps
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the clip to a file; the same as `media.save`.
+        """Write the clip to a file, and nothing beside it; the same as `media.save`.
+
+        The notes beside a result are written by commands, which know how it was made; in Python
+        `result.plan.to_json()` holds them.
 
         Args:
             path: `.mp4`, `.webm`, `.gif`, `.png` (one frame), or a folder for a PNG sequence.
@@ -158,8 +161,24 @@ class Film:
             frames[index] = frame
         return Clip(frames=frames, fps=self.fps)
 
+    def start(self, num_frames: int) -> Film:
+        """Leave out what comes after the first frames.
 
-Footage = TypeVar("Footage", Clip, Film)
+        Args:
+            num_frames: How many there shall be, from 1 to as many as there are.
+
+        Returns:
+            The first ones; its origin is not known.
+        """
+        return replace(
+            self,
+            frames=Frames(lambda: islice(iter(self.frames), num_frames)),
+            num_frames=num_frames,
+            origin=(),
+        )
+
+
+Footage = TypeVar("Footage", Clip, Film, Clip | Film)
 """A clip or a film: what takes either gives back the same kind."""
 
 

@@ -14,7 +14,7 @@ import av
 import cv2
 import torch
 
-from iclora.controls import missing_weights
+from iclora.controls import FETCHED, missing_weights
 from iclora.controls.depths import RELEASES
 from iclora.controls.poses import weights
 from iclora.errors import IcloraError
@@ -69,7 +69,7 @@ def examine(place: Path | None = None) -> tuple[Check, ...]:
         Check(level="ok", about="OpenCV", text=cv2.__version__),
         *(_extra(*extra) for extra in _EXTRAS),
         _model(),
-        *(_fetched(name) for name in ("blazepose", "dwpose", *RELEASES)),
+        *(_fetched(name) for name in FETCHED),
         _cache(cache),
         _room("disk of the cache", cache),
         _room("disk for results", Path.cwd() if place is None else place),

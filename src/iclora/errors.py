@@ -4,6 +4,7 @@
 IcloraError                     catch this to catch them all; the command line prints one line, exit 1
 ├── InputError                  what was handed in cannot be used
 │   ├── MediaError              a file or folder that cannot be read as pictures, video or sound
+│   ├── DatasetError            a dataset, or a folder prepared from one, that cannot be trained on
 │   └── RequestError            a size, count, prompt or option that cannot be met
 ├── OutputError                 a result that cannot be written: it exists, no permission, the disk is full
 ├── AdapterError                an adapter file that is damaged, unknown in part, or made for another base
@@ -25,6 +26,10 @@ class InputError(IcloraError):
 
 class MediaError(InputError):
     """A file or folder cannot be read as pictures, video or sound."""
+
+
+class DatasetError(InputError):
+    """A dataset, or a folder prepared from one, cannot be trained on."""
 
 
 class RequestError(InputError):

@@ -26,6 +26,10 @@ def test_the_largest_height_that_is_small_enough(filmed: Any, tmp_path: Path) ->
     assert media.read(tmp_path / "a.png").height == 20 + 64
 
 
+def test_every_clip_that_is_measured_is_shown(filmed: Any) -> None:
+    assert set(filmed.SIZES) == set(filmed.FROM_FRAME) == set(importlib.import_module("controls").CLIPS)
+
+
 @pytest.mark.weights
 def test_rows_of_a_clip(filmed: Any, filmed_clips: Path, blazepose_weights: dict[str, Path]) -> None:
     clip = media.read(filmed_clips / "carphone_pristine.mp4", max_frames=3)

@@ -1,5 +1,10 @@
 """cli: help, version, and that only our own errors become one line."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import pytest
 import torch
@@ -80,3 +85,24 @@ def test_errors_of_opencv_that_are_bugs_stay_loud() -> None:
 def test_other_errors_stay_loud() -> None:
     result = CliRunner().invoke(raising(ZeroDivisionError("a bug")), ["fail"])
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_what_is_told_to_end_tidies_up(tmp_path: Path) -> None:
+    """SIGTERM in the middle of writing leaves nothing there."""
+    code = """
+import os, signal, sys
+from pathlib import Path
+from iclora import cli
+from iclora.media.files import write_stream
+
+def half(file):
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+sys.modules["iclora.cli.app"].app = lambda: write_stream(Path("a.mp4"), half, overwrite=False)
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,7 @@ def _estimators(monkeypatch: pytest.MonkeyPatch) -> None:
 
     known = {"blazepose": lambda: somebody, "dwpose": lambda: nobody}
     monkeypatch.setattr(finding, "ESTIMATORS", known)
-    monkeypatch.setattr(estimators, "_FILES", {})
+    monkeypatch.setattr(estimators, "_FETCHED", {})
     monkeypatch.setattr(estimators.blazepose, "runtime", lambda: None)
     monkeypatch.setattr(estimators.dwpose, "packages", lambda: None)
     monkeypatch.setattr(finding, "check_dwpose", lambda device: None)
@@ -214,6 +214,7 @@ def test_fetching_something_unknown() -> None:
     for name in ("openpose", "a/b/c", "/etc"):
         done = CliRunner().invoke(app, ["models", "fetch", name])
         assert done.exit_code == 1 and f"There is nothing to fetch for '{name}'" in done.stderr
+        assert "Or a model on the Hugging Face hub as OWNER/NAME." in done.stderr
 
 
 def test_a_device_is_refused_before_the_clip_is_read(tmp_path: Path) -> None:

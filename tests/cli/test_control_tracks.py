@@ -106,6 +106,7 @@ def test_what_may_disappoint_is_said_and_noted(tmp_path: Path) -> None:
         (("JSON", "-o", "OUT/a.mp4", "--count", "0"), "Cannot keep 0 tracks"),
         (("JSON", "-o", "OUT/a.mp4", "--json", "JSON"), "is another result or a source of it"),
         (("JSON", "-o", "OUT/a.mp4", "--json", "OUT/a.mp4.json"), "is another result or a source"),
+        (("JSON", "-o", "OUT/", "--overwrite", "--json", "OUT/a.json"), "lies inside the result"),
         (("JSON", "-o", "OUT/a.mp4", "--json", "OUT/a.txt"), "give a name that ends in .json"),
         (("JSON", "-o", "OUT/a.mp4", "--sheet", "OUT/a.tif"), "ends in .png, .jpg, .jpeg, .webp"),
         (("JSON", "-o", "OUT/a.xyz"), "unknown kind .xyz"),

@@ -68,6 +68,33 @@ def test_what_was_found_is_not_found_again(
     assert "found before" not in plan(micro_model, "--control", f"canny={film_path}").stderr
 
 
+def test_nothing_is_kept_where_that_is_said(
+    micro_model: Path, film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ICLORA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ICLORA_CACHE_GB", "1")
+    words = ("--model", micro_model, "--prompt", "a ball", "--control", f"depth={film_path}", "--no-cache")
+    assert invoke("plan", *words).exit_code == 0
+    done = invoke("generate", *words, "-o", tmp_path / "a.mp4")
+    assert done.exit_code == 0 and "found before" not in done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(("size", "drawn_at"), [("96x64", "768x512"), ("640x640", "512x512")])
+def test_a_preset_is_drawn_at_its_own_size(
+    micro_model: Path, tmp_path: Path, size: str, drawn_at: str
+) -> None:
+    """Then it is brought to the result: smaller with lines still white, larger as its workflow does."""
+    film = media.save(moving_square(height=96, width=128, num_frames=1), tmp_path / "film.png")
+    drawn, words = tmp_path / "edges.png", ("--preset", "union", "--size", drawn_at)
+    assert invoke("control", "canny", film, "-o", drawn, *words).exit_code == 0
+    said = ("generate", "--model", micro_model, "--prompt", "a", "--adapter", "canny", "--size", size)
+    for way, name in ((("--control", f"canny={film},preset=union"), "a"), (("--reference", drawn), "b")):
+        done = invoke(*said, "--frames", 1, *way, "-o", tmp_path / f"{name}.mp4")
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
 def test_the_control_is_drawn_with_the_dials(micro_model: Path, tmp_path: Path) -> None:
     """As drawn by `iclora control` with the same dials, and then given as a ready reference."""
     film = media.save(moving_square(height=64, width=64), tmp_path / "film")

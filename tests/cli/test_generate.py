@@ -357,7 +357,7 @@ def test_the_rate_of_a_folder_of_pictures_is_told(micro_model: Path, tmp_path: P
     folder = media.save(moving_square(), tmp_path / "frames")
     words = ("plan", "--model", micro_model, "--prompt", "a ball", "--control", f"canny={folder}")
     told = "frames: pictures have no frame rate; 16 per second are taken."
-    assert told in invoke(*words).stdout and "with --fps." in invoke(*words).stdout
+    assert told in invoke(*words).stdout and "Say the rate (fps)" in invoke(*words).stdout
     assert told not in invoke(*words, "--fps", "12").stdout
     film = media.save(moving_square(), tmp_path / "film.mp4")
     assert "no frame rate" not in invoke(*words[:-1], f"canny={film}").stdout

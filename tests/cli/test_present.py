@@ -77,3 +77,16 @@ def test_nothing_that_a_result_is_made_from_is_replaced(tmp_path: Path) -> None:
             present.check_beside([("a sheet", path, (path.suffix,))], taken=[taken], overwrite=True)
     assert present.check_outputs(str(frames / "edges.mp4"), overwrite=True, sources=[frames, pattern])
     present.check_beside([("a sheet", tmp_path / "s.png", (".png",))], taken=[frames, clip], overwrite=False)
+
+
+def test_nothing_is_put_into_a_folder_that_is_a_result(tmp_path: Path) -> None:
+    """It would be in the way of the frames, which are put there once all are drawn."""
+    out, film = tmp_path / "out", tmp_path / "film"
+    for folder in (out, film):
+        (folder / "deeper").mkdir(parents=True)
+    for place in (out / "tracks.json", out / "deeper" / "tracks.json", film / ".." / "out" / "a.json"):
+        with pytest.raises(RequestError, match=r"lies inside the result .*out, which holds frames alone"):
+            named = [("tracks", place, (".json",))]
+            present.check_beside(named, taken=[out, film], overwrite=True, result=out)
+    named = [("tracks", film / "tracks.json", (".json",))]
+    present.check_beside(named, taken=[out, film], overwrite=True, result=out)

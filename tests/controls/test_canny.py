@@ -11,7 +11,7 @@ import pytest
 
 from iclora import media
 from iclora.clip import Audio, Clip
-from iclora.controls import CONTROLS, canny
+from iclora.controls import CONTROLS, canny, drawing_size
 from iclora.controls.canny import BACKENDS
 from iclora.errors import MissingDependencyError, RequestError
 
@@ -126,6 +126,12 @@ def test_presets_are_the_released_ones() -> None:
         assert np.array_equal(lines[..., 0], cv2.Canny(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), 100, 200))
     for lines, frame in zip(canny(film(), preset="union").frames, film().frames, strict=True):
         assert np.array_equal(lines[..., 0], cv2.Canny(frame, 92, 200))
+
+
+def test_the_size_a_preset_draws_at() -> None:
+    assert drawing_size("union", 704, 1216) == (512, 884)
+    assert drawing_size("union", 320, 256) == (640, 512)
+    assert drawing_size("ltx-2", 704, 1216) == drawing_size("auto", 704, 1216) == (704, 1216)
 
 
 def published_canny(frame: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -71,3 +71,15 @@ def test_what_controls_draw() -> None:
 def test_rates_that_are_none(fps: float) -> None:
     with pytest.raises(RequestError, match="give frames per second above 0 and at most 10000, such as 24"):
         media.resample(STILL, fps=fps, num_frames=2)
+
+
+def test_a_film_is_held_where_it_is_small(film_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = media.film(film_path)
+    clip = media.hold_small(film)
+    assert isinstance(clip, Clip) and media.hold(clip) is clip
+    assert np.array_equal(clip.frames, media.read(film_path).frames)
+    monkeypatch.setattr(room, "HELD_BYTES", 9 * 64 * 48 * 3 - 1)
+    assert media.hold_small(film) is film
+    monkeypatch.setattr(room, "free_bytes", lambda: 1000)
+    with pytest.raises(RequestError, match="9 frames of 64x48 take"):
+        media.hold(film)

@@ -34,6 +34,14 @@ def test_a_folder_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     assert len(media.read_values(tmp_path, max_frames=2)[0]) == 2
 
 
+@pytest.mark.parametrize("max_frames", [0, -1])
+def test_a_number_of_frames_that_is_none(tmp_path: Path, max_frames: int) -> None:
+    """One below 0 would leave out the last ones."""
+    Image.fromarray(ramp()).save(tmp_path / "a.png")
+    with pytest.raises(RequestError, match=f"Cannot read {max_frames} frames; ask for 1 or more."):
+        media.film_values(tmp_path, max_frames=max_frames)
+
+
 @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan")])
 def test_a_rate_that_is_none(tmp_path: Path, fps: float) -> None:
     Image.fromarray(ramp()).save(tmp_path / "a.png")

@@ -3,14 +3,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from iclora import media
-from iclora.clip import Audio, Clip
+from iclora.clip import Audio, Clip, Film
 from iclora.errors import MediaError
+from iclora.media import video_reader
 
 
 def levels(clip: Clip) -> list[int]:
@@ -82,6 +84,38 @@ def test_a_variable_rate_takes_the_average_by_default(write_video: Callable[...,
     clip = media.read(write_video([0, 100, 500, 600]))  # four frames in 0.7 s
     assert clip.fps == pytest.approx(4 / 0.7)
     assert levels(clip) == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("opened", [media.read, media.film])
+@pytest.mark.parametrize("times_ms", [[0, 20, 40, 500, 600, 700], [0, 400, 420, 440, 460, 480, 500]])
+def test_the_beginning_of_an_uneven_video_is_that_of_the_whole(
+    write_video: Callable[..., Path], times_ms: list[int], opened: Callable[..., Clip | Film]
+) -> None:
+    path = write_video(times_ms)
+    whole = media.read(path)
+    for max_frames in (1, 2, 3):
+        part = media.hold(opened(path, max_frames=max_frames))
+        assert part.fps == pytest.approx(whole.fps)
+        assert levels(part) == levels(whole)[:max_frames]
+
+
+def test_what_is_even_is_not_gone_through(
+    filmed_clips: Path, write_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an even video with frames out of order, the first packets tell; of an uneven one all are needed."""
+    asked: list[int] = []
+    rate = video_reader._own_rate
+
+    def counted(starts: np.ndarray, *rest: Any) -> tuple[float, float]:
+        asked.append(len(starts))
+        return rate(starts, *rest)
+
+    monkeypatch.setattr(video_reader, "_own_rate", counted)
+    media.read(filmed_clips / "carphone_pristine.mp4", max_frames=2)
+    assert asked == [4]
+    asked.clear()
+    media.read(write_video([0, 20, 40, 500, 600, 700]), max_frames=1)
+    assert asked[0] == 6
 
 
 def test_reading_at_half_the_rate(write_video: Callable[..., Path]) -> None:
@@ -163,14 +197,21 @@ def test_the_sound_starts_with_the_first_frame(
         heard.sample_rate, heard.pts, heard.time_base = 8000, sound_ms * 8, Fraction(1, 8000)
         container.mux([*sound.encode(heard), *video.encode(None), *sound.encode(None)])
     audio = media.read(path, audio=True).audio
+    alone = media.read_sound(path, duration_seconds=1.0)
+    assert (audio is None) == (alone is None)
+    if audio is not None and alone is not None:
+        assert alone.sample_rate == audio.sample_rate and np.array_equal(alone.samples, audio.samples)
     loud = np.flatnonzero(np.abs(audio.samples[0]) > 0.3) if audio is not None else np.zeros(0)
     assert (len(loud) == 0) == (click_ms is None)
     if click_ms is not None:
         assert loud[0] == pytest.approx(click_ms * 8, abs=16)
 
 
-def test_a_video_without_sound_gives_none(corner_video: Path) -> None:
+def test_a_video_without_sound_gives_none(corner_video: Path, tmp_path: Path) -> None:
     assert media.read(corner_video, audio=True).audio is None
+    assert media.read_sound(corner_video, duration_seconds=1.0) is None
+    pictures = media.save(media.read(corner_video), tmp_path / "pictures")
+    assert media.read_sound(pictures, duration_seconds=1.0) is None
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.0])

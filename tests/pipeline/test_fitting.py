@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iclora import controls
-from iclora.clip import Clip
+from iclora import controls, media
+from iclora.clip import Clip, Film
 from iclora.pipeline import extract_control, fit_reference, shrink_reference
 from iclora.plan import Plan, ReferenceRequest, Request, Source, make_plan
 from tests.micro import moving_square, save_thick
@@ -20,7 +20,7 @@ def counting_clip(num_frames: int, *, size: int = 64, fps: float = 16.0) -> Clip
     return Clip(frames=np.broadcast_to(levels, (num_frames, size, size, 3)).copy(), fps=fps)
 
 
-def plan_for(model: Path, clip: Clip) -> Plan:
+def plan_for(model: Path, clip: Clip | Film) -> Plan:
     reference = ReferenceRequest(source=Source.of(clip, "reference"))
     return make_plan(
         Request(
@@ -144,3 +144,24 @@ def test_extraction_is_what_the_control_does_by_itself(micro_model: Path) -> Non
     clip = moving_square(height=64, width=64)
     lines = extract_control("canny", clip, plan_for(micro_model, clip))
     assert np.array_equal(lines.frames, controls.canny(clip).frames)
+
+
+@pytest.mark.parametrize("kind", ["canny", "depth", "tracks"])
+def test_a_film_is_drawn_as_its_clip_is(micro_model: Path, tmp_path: Path, kind: str) -> None:
+    path = media.save(moving_square(height=128, width=160, num_frames=20, fps=32.0), tmp_path / "film.mp4")
+    film, clip = media.film(path), media.read(path)
+    plan = plan_for(micro_model, clip)
+    assert plan == plan_for(micro_model, film)
+    made, same = (extract_control(kind, one, plan) for one in (film, clip))
+    assert isinstance(made, Clip) and np.array_equal(made.frames, same.frames)
+    fitted, too = (fit_reference(one, plan.references[0], plan) for one in (film, clip))
+    assert np.array_equal(fitted.frames, too.frames)
+
+
+def test_lines_of_a_film_are_brought_to_the_plan_too(micro_model: Path, tmp_path: Path) -> None:
+    lines = controls.canny(moving_square(height=192, width=192))
+    film = media.film(media.save(lines, tmp_path / "lines"), fps=16.0)
+    plan = plan_for(micro_model, film)
+    assert plan.references[0].is_lines
+    made, same = (fit_reference(one, plan.references[0], plan) for one in (film, lines))
+    assert np.unique(made.frames).tolist() == [0, 255] and np.array_equal(made.frames, same.frames)

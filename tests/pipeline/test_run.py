@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import iclora
-from iclora import controls
+from iclora import controls, media
 from iclora.errors import AdapterError, RequestError
 from iclora.pipeline import Image, Pipeline, load, load_planned, run
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
@@ -186,7 +186,15 @@ def test_a_control_is_taken_from_its_film(pipe: Pipeline, micro_model: Path, tmp
     made = thick.generate("a ball", references=[said])
     assert made.plan.references[0].dials == {"thickness": 1, "preset": "union"}
     assert "thickness" in str(next(one for one in made.plan.findings if "as asked" in one.text))
-    assert np.array_equal(made.references[0].frames, iclora.controls.canny(film, preset="union").frames)
+    lines = iclora.controls.canny(media.resize(film, 512, 512), preset="union")
+    shrunk = iclora.controls.resize_lines(lines, 64, 64)
+    assert np.array_equal(made.references[0].frames, shrunk.frames)
+    opened = media.film(media.save(media.resize(film, 96, 96), tmp_path / "film.mp4"))
+    streamed, held = (
+        pipe.generate("", references=[iclora.Reference(one, control="canny"), iclora.Reference(one)])
+        for one in (opened, opened.read())
+    )
+    assert np.array_equal(streamed.clip.frames, held.clip.frames) and streamed.plan == held.plan
     half = np.zeros((1, 32, 32, 3), np.uint8)
     half[:, :, :16] = 255
     mask = iclora.Clip(frames=half, fps=1.0)

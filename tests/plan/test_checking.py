@@ -93,7 +93,7 @@ def test_a_released_adapter_of_another_base(released_models: dict[str, Path], tm
     older = released(model, tmp_path, "ltx-2-19b-ic-lora-depth-control")
     found = told(model, older, "warning")
     assert len(found) == 1 and "is for the base 'ltx-2.0' (known by its file name)" in found[0]
-    assert "this model is 'ltx-2.3'" in found[0] and "with --model" in found[0]
+    assert "this model is 'ltx-2.3'" in found[0] and "Load the base it was" in found[0]
     said = released(model, tmp_path, "ltx-2-19b-ic-lora-pose-control", iclora__base="ltx-2.3")
     assert told(model, said, "warning") == []
 
@@ -104,7 +104,7 @@ def test_a_distilled_adapter_on_a_dev_model(released_models: dict[str, Path], tm
     found = told(dev, known, "warning")
     assert len(found) == 1 and "is made for distilled models (known by its file name)" in found[0]
     assert "this is a dev one, with 40 steps and guidance 3." in found[0]
-    assert "Load the distilled model of its base with --model." in found[0]
+    assert "Load the distilled model of its base." in found[0]
     said = {"iclora__control": "canny", "iclora__recipe": "distilled"}
     assert (
         "is made for distilled models, but" in told(dev, released(dev, tmp_path, "a", **said), "warning")[0]

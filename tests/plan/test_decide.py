@@ -53,8 +53,8 @@ def test_words_that_do_nothing_are_told(micro_model: Path) -> None:
     assert said(plan, "warning") == [
         "The negative prompt does nothing, as there is no guidance. Ask for a guidance scale above 1, or "
         "leave it out.",
-        "There is an adapter but no reference: there is nothing for it to follow. Add --control KIND=FILE or "
-        "--reference FILE, unless it follows none.",
+        "There is an adapter but no reference: there is nothing for it to follow. Add a control or "
+        "a reference, unless it follows none.",
     ]
 
 
@@ -70,8 +70,8 @@ def test_adapters_that_saw_their_control_drawn_differently(micro_model: Path, tm
     plan = make_plan(request)
     assert plan.references[0].dials == {"thickness": 3}
     assert said(plan, "warning") == [
-        "The adapters were trained on canny drawn in different ways; that of 'thick' is used. Say how with "
-        "--control canny=IN,dial=value, or use one of these adapters at a time."
+        "The adapters were trained on canny drawn in different ways; that of 'thick' is used. Say how by the "
+        "dials of the control, or use one of these adapters at a time."
     ]
     assert "in.mp4: lines 3 px thick, as the adapter 'thick' was trained on." in said(plan, "note")
 
@@ -157,7 +157,7 @@ def test_a_loaded_model_has_the_adapters_it_has(micro_model: Path) -> None:
 def test_the_first_reference_gives_the_aspect_ratio(micro_model: Path) -> None:
     plan = make_plan(Request(prompt="", model=str(micro_model), references=(canny_of(height=90, width=360),)))
     assert (plan.height, plan.width) == (32, 128)
-    text = "Size 128x32, from the aspect ratio of in.mp4 (360x90). --size asks for another."
+    text = "Size 128x32, from the aspect ratio of in.mp4 (360x90). Another can be asked for."
     assert text in said(plan, "note")
     asked = Request(prompt="", model=str(micro_model), size=(64, 64), references=(canny_of(),))
     assert not any("aspect ratio" in note for note in said(make_plan(asked), "note"))
@@ -176,8 +176,8 @@ def test_its_rate_is_followed_near_the_models(micro_model: Path, fps: float, exp
 @pytest.mark.parametrize(
     ("num_frames", "text"),
     [
-        (40, "in.mp4: its first 0.562 seconds are used. --frames asks for more; for another part, cut it."),
-        (5, "in.mp4: its last frame is held for the last 4 frames. --frames asks for fewer."),
+        (40, "in.mp4: its first 0.562 seconds are used. Ask for more frames; for another part, cut it."),
+        (5, "in.mp4: its last frame is held for the last 4 frames. Ask for fewer frames."),
         (1, "in.mp4: the still is repeated."),
         (9, None),
     ],
@@ -200,9 +200,7 @@ def test_length_follows_a_short_clip(micro_model: Path) -> None:
 
 def test_cropping_is_said(micro_model: Path) -> None:
     asked = Request(prompt="", model=str(micro_model), size=(64, 64), references=(canny_of(height=48),))
-    text = (
-        "in.mp4: its sides are cropped, 25% of the picture. A --size as wide to high as 64 to 48 keeps all."
-    )
+    text = "in.mp4: its sides are cropped, 25% of the picture. A size as wide to high as 64 to 48 keeps all."
     assert text in said(make_plan(asked), "note")
     whole = dataclasses.replace(asked, size=(96, 128))
     assert not any("cropped" in note for note in said(make_plan(whole), "note"))
@@ -369,7 +367,7 @@ def test_guidance_is_held_against_the_models_own(micro_model: Path, released_mod
     doubled, idle, own = (
         "Guidance doubles the time",
         "The negative prompt does nothing",
-        "--guidance 3 gives it",
+        "Ask for a guidance of 3.",
     )
     assert doubled in found(micro_model, 2.0) and doubled not in found(micro_model, 1.0)
     assert idle in found(micro_model, 1.0) and idle not in found(micro_model, 2.0)
@@ -382,9 +380,9 @@ def test_what_the_plan_takes_for_itself_is_said(micro_model: Path, released_mode
             said(make_plan(Request(prompt="", model=str(model), references=(canny_of(**clip),))), "note")
         )
 
-    rate = "16 frames per second, the model's own, as in.mp4 has 30. --fps asks for another."
+    rate = "16 frames per second, the model's own, as in.mp4 has 30. Another can be asked for."
     assert rate in notes(micro_model, fps=30.0) and "the model's own, as" not in notes(micro_model, fps=18.0)
-    silent = "--keep-audio gives it the sound of the first control."
+    silent = "'iclora generate --keep-audio' keeps that of the first control."
     assert silent in notes(micro_model) and silent not in notes(released_models["2.3"])
     schedule = "taken for a distilled model"
     assert schedule in notes(released_models["2.3"]) and schedule not in notes(micro_model)

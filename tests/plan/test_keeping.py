@@ -97,7 +97,7 @@ def test_exact_is_for_one_way_adapters(micro_model: Path, one_way: Path) -> None
     with pytest.raises(RequestError, match="in.mp4: at strength 0.5 it is noised.*Leave its strength at 1"):
         noised.check()
     kept = planned(micro_model, "every:2", CANNY, adapters=((str(one_way), 1.0),))
-    assert any("without loss. Say --reference-cache exact." in note for note in said(kept, "note"))
+    assert any("without loss. Ask for the reference cache 'exact'." in note for note in said(kept, "note"))
     exact = planned(micro_model, "exact", CANNY, adapters=((str(one_way), 1.0),))
     assert not any("without loss" in note for note in said(exact, "note"))
 

@@ -33,13 +33,17 @@ def said(plan: Plan, level: str) -> list[str]:
 @pytest.mark.parametrize(
     ("follows", "asked", "words"),
     [
-        ("depth", "canny", "follows depth. Say --control depth=FILE, or name an adapter that follows canny."),
+        (
+            "depth",
+            "canny",
+            "follows depth. Give it the control depth, or name an adapter that follows canny.",
+        ),
         (
             "union",
             "tracks",
-            "follows canny or depth or pose. Say --control canny=FILE or --control depth=FILE",
+            "follows canny or depth or pose. Give it the control canny or the control depth",
         ),
-        ("film", "canny", "follows film. Say --reference FILE, or name an adapter that follows canny."),
+        ("film", "canny", "follows film. Give it the film as it is, or name an adapter that follows canny."),
     ],
 )
 def test_a_control_that_the_adapter_does_not_follow(
@@ -62,9 +66,7 @@ def test_a_union_follows_each_of_its_controls(micro_model: Path, tmp_path: Path,
 def test_pictures_without_a_rate(micro_model: Path, *, has_rate: bool, told: bool) -> None:
     source = Source(label="in", height=64, width=64, num_frames=9, fps=16.0, has_rate=has_rate)
     plan = planned(micro_model, "canny", ReferenceRequest(source=source, control="canny"))
-    text = (
-        "in: pictures have no frame rate; 16 per second are taken. Say the rate they were made at with --fps."
-    )
+    text = "in: pictures have no frame rate; 16 per second are taken. Say the rate (fps) they were made at."
     assert said(plan, "warning") == ([text] if told else [])
 
 
@@ -74,7 +76,7 @@ def test_pictures_without_a_rate(micro_model: Path, *, has_rate: bool, told: boo
         (
             *(30, None, (64, 64), 1, "warning"),
             "in.mp4: enlarged 2.13 times, from 30x30 to 64x64: what it shows becomes soft. "
-            "Make it at 64x64 or larger, or ask for a smaller --size.",
+            "Make it at 64x64 or larger, or ask for a smaller size.",
         ),
         (32, None, (64, 64), 1, "note", "in.mp4: scaled from 32x32 to 64x64."),
         (30, None, (64, 64), 2, "note", "in.mp4: scaled from 30x30 to 32x32."),

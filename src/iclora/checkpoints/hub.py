@@ -77,7 +77,7 @@ def fetch(repository: str) -> Path:
         raise ModelError(
             f"The hub cannot be reached for {repository} ({controls_hub.reason_of(error)}). Try again, or "
             f"copy its folder ({INDEX} and the folders of its parts) from a machine that has it, and give "
-            "its path as --model."
+            "its path as the model."
         ) from error
     except EntryNotFoundError as error:
         raise ModelError(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from types import FrameType
 from typing import Annotated, Any
 
 import cv2
@@ -19,6 +22,7 @@ from iclora.cli import (
     generate,
     inspect,
     models,
+    prepare,
 )
 from iclora.cli.present import say
 from iclora.errors import IcloraError
@@ -65,6 +69,7 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("prepare")(prepare.prepare)
 app.command("doctor")(doctor.doctor)
 control.app.command("depth")(control_depth.depth)
 control.app.command("pose")(control_pose.pose)
@@ -93,5 +98,10 @@ def iclora(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; told to end, it tidies up what it was writing, as after Ctrl-C."""
+    signal.signal(signal.SIGTERM, _end)
     app()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 
 from iclora import controls, media
 from iclora.checkpoints import MoreGuidance
 from iclora.cli import words
+from iclora.cli.control import cache_of
 from iclora.cli.options import PlanWords
-from iclora.cli.present import say, steps_of
+from iclora.cli.present import steps_of
 from iclora.cli.words import ReferenceWords
-from iclora.clip import Clip
-from iclora.controls.depths import Depths, read_depths
+from iclora.clip import Audio, Clip, Film
+from iclora.controls.depths import DepthFilm, film_render
 from iclora.controls.devices import check_device
 from iclora.controls.point_tracks import TRACK_SUFFIXES, Tracks, read_tracks
 from iclora.controls.poses import Poses, holds_keypoints, read_keypoints
@@ -37,22 +37,25 @@ from iclora.plan import (
     follow_rate,
     model_facts,
 )
-from iclora.reference import Reference
+from iclora.reference import Reference, shrink_mask
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A clip, or a file of tracks, keypoints or depth, that was read, and what was said of it.
+    """A clip, or a file of tracks, keypoints or depth, that was opened, and what was said of it.
 
     Attributes:
-        clip: At the clock of the result, to just beyond its length; or what is drawn once the plan is made.
+        clip: At the clock of the result, to just beyond its length, a film where it is large; or what is
+            drawn once the plan is made.
         source: The facts of the file.
         said: The words about it.
+        sound: Its sound, where that is to be kept.
     """
 
     clip: Drawable
     source: Source
     said: ReferenceWords
+    sound: Audio | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,7 @@ class Asked:
 
 
 def gather(said: PlanWords, report: Progress) -> Asked:
-    """Parse the words and read the clips.
+    """Parse the words and open the clips.
 
     Args:
         said: The words of the command line.
@@ -91,7 +94,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
     _check_about_references(said, wanted)
     check_device(said.device)
     facts = model_facts(said.model)
-    given = tuple(_read(wanted, said, facts, report))
+    given = tuple(_open(wanted, said, facts, report))
     images = tuple(
         Image(clip=media.read(path, max_frames=1), frame=frame, strength=strength)
         for path, frame, strength in pictures
@@ -158,16 +161,16 @@ def reference_of(
     if one.said.control is not None:
         steps = steps_of(report, one.said.control)
         # What takes long to find is kept, for the next try with another prompt.
-        cache = controls.user_cache(say)
+        cache = cache_of(said.cache)
         clip = extract_control(one.said.control, one.clip, plan, cache=cache, progress=steps, **planned.dials)
     else:
-        assert isinstance(one.clip, Clip)
+        assert isinstance(one.clip, (Clip, Film))
         clip = one.clip
     return Reference(
         clip=clip,
         strength=planned.strength,
         attention_strength=planned.attention_strength,
-        attention_mask=mask_of(one, plan, said),
+        attention_mask=mask_of(one, planned, plan, said),
         downscale=planned.downscale,
         temporal_factor=planned.temporal_factor,
     )
@@ -175,11 +178,10 @@ def reference_of(
 
 def with_sound(clip: Clip, asked: Asked) -> Clip:
     """Give a result the sound of the first clip where that was asked for; it was read only then."""
-    first = asked.given[0].clip if asked.given else None
-    if not isinstance(first, Clip) or first.audio is None:
+    sound = asked.given[0].sound if asked.given else None
+    if sound is None:
         return clip
-    source = media.resample(first, fps=clip.fps, num_frames=clip.num_frames)
-    return dataclasses.replace(clip, audio=source.audio)
+    return dataclasses.replace(clip, audio=media.trim_audio(sound, clip.duration_seconds))
 
 
 def _guidance(said: PlanWords, facts: ModelFacts) -> dict[str, Any]:
@@ -206,36 +208,61 @@ def _control_of(text: str) -> ReferenceWords:
     return ReferenceWords(path=path, control=kind, dials=dials)
 
 
-def _read(wanted: list[ReferenceWords], said: PlanWords, facts: ModelFacts, report: Progress) -> list[Given]:
-    """Read each clip at the clock of the result, to just beyond its length."""
+def _open(wanted: list[ReferenceWords], said: PlanWords, facts: ModelFacts, report: Progress) -> list[Given]:
+    """Open each clip at the clock of the result, to just beyond its length."""
     given: list[Given] = []
     length = said.frames if said.frames is not None and said.frames > 0 else facts.recipe.num_frames
     fps = said.fps if said.fps is not None and said.fps > 0 and math.isfinite(said.fps) else None
     for one in wanted:
         _check_reading(one)
     for one in wanted:
-        keep_audio = said.keep_audio and not given
         if _are_points(one):
             found = _read_points(one, said, fps=fps or facts.recipe.fps, num_frames=length)
-            fps = fps or follow_rate(facts, found.source.fps)
         else:
-            # Renders are frames as well, read as numbers.
-            read: Callable[..., Clip | Depths] = media.read
-            if one.dials.get("render"):
-                read = partial(read_depths, values=one.dials.get("values"))
-                rate = media.film_values(one.path, max_frames=1).fps
-            else:
-                rate = media.read(one.path, max_frames=1).fps
-            fps = follow_rate(facts, rate) if fps is None else fps
-            steps = steps_of(report, "reading")
-            sound = {"audio": True} if keep_audio and read is media.read else {}
-            clip = read(one.path, fps=fps, max_frames=length + 1, progress=steps, **sound)
-            report("reading", clip.num_frames, clip.num_frames)
-            found = Given(clip=clip, source=_source(clip, one.path, rate, fps, said), said=one)
-        if keep_audio and not (isinstance(found.clip, Clip) and found.clip.audio is not None):
-            raise RequestError(f"{one.path} has no sound to keep; leave --keep-audio out.")
+            found = _film(one, said, facts, report, fps=fps, max_frames=length + 1)
+        fps = fps or follow_rate(facts, found.source.fps)
+        if said.keep_audio and not given:
+            found = _with_sound(found)
         given.append(found)
     return given
+
+
+def _film(  # noqa: PLR0913  what says which frames
+    one: ReferenceWords,
+    said: PlanWords,
+    facts: ModelFacts,
+    report: Progress,
+    *,
+    fps: float | None,
+    max_frames: int,
+) -> Given:
+    """Open a video, pictures or a render at the clock of the result, to follow its own where none is said."""
+    steps = steps_of(report, "reading")
+
+    def opened(fps: float | None) -> Film | DepthFilm:
+        asked: dict[str, Any] = {"fps": fps, "max_frames": max_frames, "progress": steps}
+        if one.dials.get("render"):  # frames as well, read as numbers
+            return film_render(one.path, values=one.dials.get("values"), **asked)
+        return media.film(one.path, **asked)
+
+    film = opened(None)
+    rate = film.fps
+    fps = follow_rate(facts, rate) if fps is None else fps
+    film = film if fps == rate else opened(fps)
+    report("reading", film.num_frames, film.num_frames)
+    clip = media.hold_small(film) if isinstance(film, Film) else film
+    return Given(clip=clip, source=_source(clip, one.path, rate, fps, said), said=one)
+
+
+def _with_sound(found: Given) -> Given:
+    """Read the sound of a clip, as long as its frames last."""
+    sound = None
+    if isinstance(found.clip, (Clip, Film)):
+        duration_seconds = found.clip.num_frames / found.clip.fps
+        sound = media.read_sound(found.said.path, duration_seconds=duration_seconds)
+    if sound is None:
+        raise RequestError(f"{found.said.path} has no sound to keep; leave --keep-audio out.")
+    return dataclasses.replace(found, sound=sound)
 
 
 def _check_reading(one: ReferenceWords) -> None:
@@ -248,7 +275,7 @@ def _check_reading(one: ReferenceWords) -> None:
         controls.check_installed(estimator)
 
 
-def _source(clip: Clip | Depths, path: Path, rate: float, fps: float, said: PlanWords) -> Source:
+def _source(clip: Clip | Film | DepthFilm, path: Path, rate: float, fps: float, said: PlanWords) -> Source:
     """The facts of a file, at its own rate where it has one."""
     source = Source.of(clip, path.name)
     if path.is_file() and clip.num_frames > 1:
@@ -305,7 +332,7 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
         source=one.source,
         control=one.said.control,
         dials=one.said.dials,
-        filmed=isinstance(one.clip, Clip),
+        filmed=isinstance(one.clip, (Clip, Film)),
         strength=one.said.strength,
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
         masked=one.said.mask is not None or said.attention_mask is not None,
@@ -313,11 +340,14 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
     )
 
 
-def mask_of(one: Given, plan: Plan, said: PlanWords) -> Float32[np.ndarray, ...] | None:
-    """Read the mask of a reference, if it has one.
+def mask_of(
+    one: Given, planned: PlannedReference, plan: Plan, said: PlanWords
+) -> Float32[np.ndarray, ...] | None:
+    """Read the mask of a reference, if it has one, each frame averaged by the reference's latent cells.
 
     Args:
         one: What was read.
+        planned: What the plan says of it.
         plan: The plan.
         said: The words of the command line.
 
@@ -327,8 +357,9 @@ def mask_of(one: Given, plan: Plan, said: PlanWords) -> Float32[np.ndarray, ...]
     path = one.said.mask or said.attention_mask
     if path is None:
         return None
-    clip = media.read(path, fps=plan.fps, max_frames=plan.num_frames)
-    if clip.num_frames > 1:
-        clip = media.resample(clip, fps=plan.fps, num_frames=plan.num_frames)
-    mask = np.asarray(clip.frames.mean(axis=3, dtype=np.float32) / np.float32(255))
-    return np.asarray(mask[0]) if clip.num_frames == 1 else mask
+    film = media.film(path, fps=plan.fps, max_frames=plan.num_frames)
+    if film.num_frames > 1:
+        film = media.resample(film, fps=plan.fps, num_frames=plan.num_frames)
+    levels = (frame.mean(axis=2, dtype=np.float32) / np.float32(255) for frame in film.frames)
+    cells = [shrink_mask(torch.as_tensor(frame)[None], planned.grid)[0].numpy() for frame in levels]
+    return cells[0] if len(cells) == 1 else np.stack(cells)

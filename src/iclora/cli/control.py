@@ -67,12 +67,6 @@ Stabilise = Annotated[
         help="How much less it flickers, 0..1; 0.5 suits most. Measured and said.",
     ),
 ]
-Cached = Annotated[
-    bool,
-    typer.Option(
-        "--cache/--no-cache", help="Keep what is found, and take what was found before. ICLORA_CACHE_GB."
-    ),
-]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -232,7 +226,8 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
     sources = [said.source, *(sources or [])]
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
     taken = (*sources, output, sidecar_path(output))
-    check_beside([("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
+    sheet = [("a sheet", said.sheet, SHEETS)]
+    check_beside(sheet, taken=taken, overwrite=said.overwrite, result=output)
     size = None if said.size is None else words.parse_size(said.size)
     with bars() as report:
         film = media.film(
@@ -272,7 +267,7 @@ def _steadiness(kind: str, film: Film, dials: dict[str, Any]) -> dict[str, float
 
 def measured_part(film: Film) -> Clip:
     """The first frames of a film, made small, that flicker and lag are measured on."""
-    start = dataclasses.replace(film, num_frames=min(MEASURED_FRAMES, film.num_frames))
+    start = film.start(min(MEASURED_FRAMES, film.num_frames))
     scale = min(1.0, MEASURED_SIDE / max(film.height, film.width))
     height, width = (max(1, round(side * scale)) for side in (film.height, film.width))
     return media.resize(start, height, width).read()

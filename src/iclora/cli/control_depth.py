@@ -11,7 +11,6 @@ import typer
 from iclora import media
 from iclora.cli import words
 from iclora.cli.control import (
-    Cached,
     Stabilise,
     cache_of,
     figures_of,
@@ -20,6 +19,7 @@ from iclora.cli.control import (
     shaped,
 )
 from iclora.cli.glimpses import save_with_sheet
+from iclora.cli.options import Cached
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -130,7 +130,8 @@ def _check(said: DepthWords) -> Path:
     if not said.render:
         depths.check_estimator(said.estimator, device=said.device)
     taken = (said.source, output, sidecar_path(output))
-    check_beside([("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
+    sheet = [("a sheet", said.sheet, SHEETS)]
+    check_beside(sheet, taken=taken, overwrite=said.overwrite, result=output)
     return output
 
 

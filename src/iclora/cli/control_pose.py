@@ -10,8 +10,9 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import Cached, cache_of, shaped
+from iclora.cli.control import cache_of, shaped
 from iclora.cli.glimpses import save_with_sheet
+from iclora.cli.options import Cached
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -135,7 +136,7 @@ def _check_words(said: PoseWords) -> Path:
     output = check_outputs(said.output, overwrite=said.overwrite, sources=sources)
     beside = [("keypoints", said.keypoints, (".json",)), ("a sheet", said.sheet, SHEETS)]
     taken = (*sources, output, sidecar_path(output))
-    check_beside(beside, taken=taken, overwrite=said.overwrite)
+    check_beside(beside, taken=taken, overwrite=said.overwrite, result=output)
     return output
 
 

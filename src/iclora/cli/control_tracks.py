@@ -10,8 +10,9 @@ import typer
 
 from iclora import controls, media
 from iclora.cli import words
-from iclora.cli.control import Cached, cache_of, shaped
+from iclora.cli.control import cache_of, shaped
 from iclora.cli.glimpses import save_with_sheet
+from iclora.cli.options import Cached
 from iclora.cli.present import (
     SHEETS,
     Report,
@@ -121,7 +122,8 @@ def _check_outputs(said: TracksWords) -> Path:
     output = check_outputs(said.output, overwrite=said.overwrite, sources=[said.source])
     files = [("tracks", path, (".json",)) for path in (said.json, said.editor_json)]
     taken = (said.source, output, sidecar_path(output))
-    check_beside([*files, ("a sheet", said.sheet, SHEETS)], taken=taken, overwrite=said.overwrite)
+    beside = [*files, ("a sheet", said.sheet, SHEETS)]
+    check_beside(beside, taken=taken, overwrite=said.overwrite, result=output)
     return output
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from iclora import controls
 from iclora.cli.asking import Asked, Given, mask_of, reference_of
 from iclora.cli.options import PlanWords
-from iclora.clip import Clip
+from iclora.clip import Clip, Film
 from iclora.controls.point_tracks import Tracks, check_tracks, fit_tracks
 from iclora.errors import InputError
 from iclora.findings import Shown, look_closer
@@ -100,16 +100,16 @@ def _shown(
             f"{planned.label}: the film is looked at and not its {planned.control}, as {estimator} is "
             f"fetched on first use; now with: iclora models fetch {estimator}."
         )
-        return Shown(clip=film, mask=mask_of(one, plan, said), is_film=True)
+        return Shown(clip=film, mask=mask_of(one, planned, plan, said), is_film=True)
     slow = estimator is not None and estimator not in QUICK and plan.num_frames > FEW_FRAMES
     start = dataclasses.replace(plan, num_frames=FEW_FRAMES) if slow else plan
     made = reference_of(one, planned, start, said, report)
     if slow:
         findings.note(f"{planned.label}: looked at in its first {FEW_FRAMES} frames, as {estimator} is slow.")
-    mask = mask_of(one, plan, said) if slow else made.attention_mask  # of all frames
+    mask = mask_of(one, planned, plan, said) if slow else made.attention_mask  # of all frames
     return Shown(clip=made.clip, mask=mask, is_start=slow, film=film)
 
 
-def _film(one: Given) -> Clip | None:
+def _film(one: Given) -> Clip | Film | None:
     """The film that a control is taken from; None where the clip, or its points, are there already."""
-    return one.clip if one.said.control is not None and isinstance(one.clip, Clip) else None
+    return one.clip if one.said.control is not None and isinstance(one.clip, (Clip, Film)) else None

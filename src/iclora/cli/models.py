@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from iclora import controls
 from iclora.cli.present import bars, say, steps_of, to_stdout
+from iclora.controls import hub
 from iclora.errors import ModelError, RequestError
 
 app = typer.Typer(help="What models there are.\n\nExample: iclora models list", no_args_is_help=True)
@@ -77,19 +79,13 @@ def convert(
 def fetch(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="OWNER/NAME, blazepose, dwpose or depth-anything-v2-small, -base, -large."
-        ),
+        typer.Argument(metavar="NAME", help=f"OWNER/NAME, {', '.join(controls.FETCHED)}."),
     ],
 ) -> None:
     """Fetch a released model from the hub, or the networks that find poses or depth, and say where they lie.
 
     Example: iclora models fetch diffusers/LTX-2.3-Distilled-Diffusers
     """
-    from iclora.controls import hub
-    from iclora.controls.depths import anything
-    from iclora.controls.poses import dwpose, weights
-
     if hub.is_repository(name):
         from iclora import checkpoints
 
@@ -97,15 +93,9 @@ def fetch(
             f"{name}: its licence is on https://huggingface.co/{name}; LTX-2's is the LTX-2 Community Licence"
         )
         paths = [checkpoints.fetch(name)]
-    elif name == "blazepose":
-        paths = list(weights.find_blazepose().values())
-    elif name == "dwpose":
-        paths = [dwpose.find(dwpose.DETECTOR), dwpose.find(dwpose.KEYPOINTS)]
-    elif name in anything.RELEASES:
-        paths = [anything.find(anything.RELEASES[name])]
     else:
-        raise RequestError(
-            f"There is nothing to fetch for {name!r}; choose blazepose, dwpose, "
-            f"{', '.join(anything.RELEASES)}, or a model on the Hugging Face hub as OWNER/NAME."
-        )
+        try:
+            paths = controls.fetch_weights(name)
+        except RequestError as error:
+            raise RequestError(f"{error} Or a model on the Hugging Face hub as OWNER/NAME.") from None
     to_stdout().print("\n".join(str(path) for path in paths), markup=False)

@@ -1,4 +1,4 @@
-"""The words that `generate` and `plan` share."""
+"""The words that commands share: all of `plan` with `generate`, and whether what is found is kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+Cached = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache", help="Keep what is found, and take what was found before. ICLORA_CACHE_GB."
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +107,7 @@ class PlanWords:
         bool,
         typer.Option("--fp8", help="Half the memory of the transformer, and faster where GPUs have 8 bits."),
     ] = False
+    cache: Cached = True
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -58,6 +66,7 @@ def bars() -> Iterator[Report]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=to_stderr()) as progress:
         tasks: dict[str, TaskID] = {}
@@ -188,7 +197,11 @@ def check_outputs(output: str, *, overwrite: bool, sources: Iterable[Path] = ())
 
 
 def check_beside(
-    named: Iterable[tuple[str, Path | None, Sequence[str]]], *, taken: Iterable[Path], overwrite: bool
+    named: Iterable[tuple[str, Path | None, Sequence[str]]],
+    *,
+    taken: Iterable[Path],
+    overwrite: bool,
+    result: Path | None = None,
 ) -> None:
     """Refuse files beside a result that could not be written, or would replace something, before the work.
 
@@ -196,9 +209,10 @@ def check_beside(
         named: What each is, its path (None: not asked for), and the endings it may have.
         taken: The result and its sources, which none of them may be.
         overwrite: Whether a file that exists may be replaced.
+        result: The result, where it may be a folder: it holds frames alone.
 
     Raises:
-        RequestError: An ending is not accepted, or two names are the same.
+        RequestError: An ending is not accepted, two names are the same, or one lies inside the result.
         OutputError: The file exists, or its place cannot be written to.
     """
     places = set(taken)
@@ -211,6 +225,10 @@ def check_beside(
             )
         if any(_replaces(path, place) for place in places):
             raise RequestError(f"{path} is another result or a source of it; choose another name.")
+        if result is not None and path.resolve().is_relative_to(result.resolve()):
+            raise RequestError(
+                f"{path} lies inside the result {result}, which holds frames alone; put {what} beside it."
+            )
         places.add(path)
         check_place(path, overwrite=overwrite, directory=False)
 

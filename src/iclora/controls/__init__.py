@@ -4,11 +4,18 @@
 """
 
 from iclora.controls.cache import Cache, user_cache
-from iclora.controls.canny import canny
+from iclora.controls.canny import canny, drawing_size
 from iclora.controls.depth import depth
-from iclora.controls.depths import Depths, draw_depths, find_depths, read_depths
+from iclora.controls.depths import DepthFilm, Depths, draw_depths, find_depths, read_depths
 from iclora.controls.dials import CACHED, CONTROLS, FILES, check_dials, dials_of, drawing, read_dials
-from iclora.controls.estimators import check_installed, estimator_of, missing_weights, weight_files
+from iclora.controls.estimators import (
+    FETCHED,
+    check_installed,
+    estimator_of,
+    fetch_weights,
+    missing_weights,
+    weight_files,
+)
 from iclora.controls.flow import stabilised, steadied
 from iclora.controls.lines import is_lines, redraw_lines, resize_lines, thin
 from iclora.controls.plain import blocks, blur, fit_mask, green, grey
@@ -29,6 +36,8 @@ __all__ = [
     "CACHED",
     "CONTROLS",
     "Cache",
+    "DepthFilm",
+    "FETCHED",
     "FILES",
     "Depths",
     "Poses",
@@ -45,7 +54,9 @@ __all__ = [
     "draw_poses",
     "draw_tracks",
     "drawing",
+    "drawing_size",
     "estimator_of",
+    "fetch_weights",
     "find_depths",
     "find_poses",
     "fit_mask",

@@ -151,7 +151,7 @@ class Cache:
         try:
             write_stream(path, lambda file: _write_whole(file, make(), count), overwrite=True)
         except OutputError as error:
-            advice = "set ICLORA_CACHE to a folder with room, or keep nothing: --no-cache, ICLORA_CACHE_GB=0"
+            advice = "set ICLORA_CACHE to a folder with room, or keep nothing: --no-cache (cache=None)"
             raise OutputError(f"{what}: cannot be kept ({error}); {advice}.") from error
         kept = _read(path)
         if kept is None:

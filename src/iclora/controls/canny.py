@@ -57,6 +57,7 @@ class Look:
         sum_of_sides: Whether the gradient's size is the sum of its two sides, not its length.
         in_colour: Whether the strongest channel of each pixel counts, not its grey.
         as_kornia: Whether grey and blur keep their fractions, and the blur reaches 2 pixels far.
+        short_side: Pixels of the shorter side that the picture has; None: any. See `drawing_size`.
     """
 
     low: float | None = None
@@ -65,6 +66,7 @@ class Look:
     sum_of_sides: bool = False
     in_colour: bool = False
     as_kornia: bool = False
+    short_side: int | None = None
 
     @property
     def unit(self) -> int:
@@ -75,7 +77,7 @@ class Look:
 PRESETS: Mapping[str, Look] = MappingProxyType(
     {
         "auto": Look(),
-        "union": Look(low=92.0, high=200.0, blur=0.0, sum_of_sides=True, in_colour=True),
+        "union": Look(low=92.0, high=200.0, blur=0.0, sum_of_sides=True, in_colour=True, short_side=512),
         "ltx-2": Look(low=0.4 * 255, high=0.8 * 255, blur=1.0, as_kornia=True),
         "trainer": Look(low=100.0, high=200.0, blur=0.0, sum_of_sides=True),
     }
@@ -84,6 +86,27 @@ PRESETS: Mapping[str, Look] = MappingProxyType(
 workflow, at 512 pixels on the short side there; `ltx-2`: ComfyUI's own Canny (0.4, 0.8) of the LTX-2
 workflows, which is kornia's, in floats; `trainer`: the official trainer's `compute_reference.py`, cv2.Canny
 (100, 200), grey."""
+
+
+def drawing_size(preset: str, height: int, width: int) -> tuple[int, int]:
+    """Tell how large a film is to be when its lines are drawn as a released workflow draws them.
+
+    `canny` draws at the clip's own size; `generate` and `plan` bring the film to this size first, and the
+    lines to the result's.
+
+    Args:
+        preset: A name in `PRESETS`.
+        height: Of the result, in pixels.
+        width: Likewise.
+
+    Returns:
+        Height and width of the same shape; those of the result where the preset says none.
+    """
+    side = PRESETS[preset].short_side
+    if side is None:
+        return height, width
+    scale = side / min(height, width)
+    return round(height * scale), round(width * scale)
 
 
 def canny(  # noqa: PLR0913  each is a dial, and has a default

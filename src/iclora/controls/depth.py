@@ -22,13 +22,13 @@ from iclora.controls.depths.drawing import (
 )
 from iclora.controls.depths.finding import DepthEstimator, check_estimator, film_found
 from iclora.controls.depths.renders import check_values_used
-from iclora.controls.depths.value import Depths
+from iclora.controls.depths.value import DepthFilm, Depths
 from iclora.controls.flow import check_stabilise
 from iclora.errors import RequestError
 
 
 def depth(  # noqa: PLR0913  each is a dial, and has a default
-    clip: Footage | Depths,
+    clip: Footage | Depths | DepthFilm,
     *,
     estimator: str | DepthEstimator = "tiny",
     values: str | None = None,
@@ -39,7 +39,7 @@ def depth(  # noqa: PLR0913  each is a dial, and has a default
     stabilise: float = 0.0,
     cache: Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Footage | Clip:
+) -> Footage | Clip | Film:
     """Draw how near everything is.
 
     Args:
@@ -56,7 +56,7 @@ def depth(  # noqa: PLR0913  each is a dial, and has a default
         progress: Called with (frames done, frames in all).
 
     Returns:
-        The control clip, with the clip's size, rate and sound.
+        The control clip, with the clip's size, rate and sound; of a `DepthFilm` a film.
 
     Raises:
         RequestError: If a dial is out of its range, or there is no such estimator.
@@ -66,13 +66,16 @@ def depth(  # noqa: PLR0913  each is a dial, and has a default
     """
     check_drawing(convention=convention, near=near, far=far)
     check_stabilise(stabilise)
-    check_values_used(values, render=isinstance(clip, Depths), estimator=estimator)
-    if isinstance(clip, Depths):
+    check_values_used(values, render=isinstance(clip, (Depths, DepthFilm)), estimator=estimator)
+    if isinstance(clip, (Depths, DepthFilm)):
         if stabilise:
             raise RequestError(
                 "stabilise is about a filmed clip, and a render is drawn as it is; leave it out."
             )
-        return draw_depths(clip, convention=convention, near=near, far=far, progress=progress)
+        if isinstance(clip, Depths):
+            return draw_depths(clip, convention=convention, near=near, far=far, progress=progress)
+        between = depth_range(clip, near=near, far=far)
+        return film_drawn(clip, between=between, convention=convention, progress=progress)
     check_estimator(estimator, device=device)
     if not any(frame.any() for frame in clip.frames):
         return clip

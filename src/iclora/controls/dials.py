@@ -27,7 +27,7 @@ from iclora.controls.shades import line_art, normals, soft_edges
 from iclora.controls.tracks import tracks
 from iclora.errors import RequestError
 
-CONTROLS: Mapping[str, Callable[..., Clip]] = MappingProxyType(
+CONTROLS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "blocks": blocks,
         "blur": blur,

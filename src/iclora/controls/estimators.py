@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from iclora.controls.depths import anything, onnx
 from iclora.controls.poses import blazepose, dwpose, finding
+from iclora.controls.poses.weights import find_blazepose
+from iclora.errors import RequestError
 
 USUAL: Mapping[str, str] = MappingProxyType({"depth": "tiny", "pose": "blazepose"})
 """The estimator of each control that has one, where none is named."""
-_FILES: Mapping[str, Callable[[], list[Path]]] = MappingProxyType(
+_FETCHED: Mapping[str, tuple[Callable[[], list[Path]], Callable[[], object]]] = MappingProxyType(
     {
-        **finding.WEIGHTS,
-        **{name: release.files for name, release in anything.RELEASES.items()},
+        "blazepose": (finding.WEIGHTS["blazepose"], find_blazepose),
+        "dwpose": (finding.WEIGHTS["dwpose"], dwpose.find_all),
+        **{name: (one.files, partial(anything.find, one)) for name, one in anything.RELEASES.items()},
     }
 )
+"""Where the weights lie, or would lie; and what fetches those that are not there."""
+FETCHED = tuple(_FETCHED)
+"""Names of the estimators whose weights are fetched on first use."""
 
 
 def estimator_of(kind: str | None, dials: Mapping[str, Any]) -> str | None:
@@ -61,7 +68,26 @@ def weight_files(estimator: str) -> list[Path]:
     Returns:
         The files to be fetched on first use; none where it is inside the package, or a file of the user's.
     """
-    return _FILES[estimator]() if estimator in _FILES else []
+    return _FETCHED[estimator][0]() if estimator in _FETCHED else []
+
+
+def fetch_weights(name: str) -> list[Path]:
+    """Fetch the weights of an estimator where they are not here yet.
+
+    Args:
+        name: One of `FETCHED`.
+
+    Returns:
+        The files.
+
+    Raises:
+        RequestError: If there is nothing to fetch of that name.
+        ModelError: If they cannot be fetched; the message says what to put where.
+    """
+    if name not in _FETCHED:
+        raise RequestError(f"There is nothing to fetch for {name!r}; choose one of {', '.join(FETCHED)}.")
+    _FETCHED[name][1]()
+    return weight_files(name)
 
 
 def missing_weights(estimator: str) -> list[Path]:

@@ -1,12 +1,13 @@
 """Pictures of white lines on black: thinned, thickened, made smaller without fading."""
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film, Footage, redraw
 from iclora.errors import RequestError
 
 _BEYOND_BORDER = 16
@@ -15,8 +16,8 @@ _BROAD = 13
 """A bright area in which a square of so many pixels fits is no line."""
 
 
-def is_lines(clip: Clip) -> bool:
-    """Whether a clip is white lines on black, as an edge control is.
+def is_lines(clip: Clip | Film) -> bool:
+    """Whether a clip or a film is white lines on black, as an edge control is.
 
     Args:
         clip: Any clip; its first frame is looked at.
@@ -24,7 +25,7 @@ def is_lines(clip: Clip) -> bool:
     Returns:
         True where the picture is mostly black, hardly grey, and what is bright is colourless and thin.
     """
-    frame = clip.frames[0]
+    frame = next(iter(clip.frames))
     mostly_black = (frame < 64).all(axis=2).mean() >= 0.5
     hardly_grey = ((frame > 63) & (frame < 192)).mean() <= 0.1
     bright = frame.max(axis=2) > 127
@@ -34,8 +35,8 @@ def is_lines(clip: Clip) -> bool:
     return bool(mostly_black and hardly_grey and thin_lines and colourless)
 
 
-def resize_lines(clip: Clip, height: int, width: int, *, thickness: int = 1) -> Clip:
-    """Bring a clip of white lines to a smaller size with its lines as thick and as white as before.
+def resize_lines(clip: Footage, height: int, width: int, *, thickness: int = 1) -> Footage:
+    """Bring a clip or a film of white lines to a smaller size with its lines as thick and as white as before.
 
     A plain resize from 1080 to 256 rows turns one-pixel lines into a faint grey; here a pixel is white when a
     line passes through it. The picture is scaled to cover the new size and the middle is kept.
@@ -60,14 +61,17 @@ def resize_lines(clip: Clip, height: int, width: int, *, thickness: int = 1) -> 
     scale = min(clip.height / height, clip.width / width)
     crop_height, crop_width = round(height * scale), round(width * scale)
     top, left = (clip.height - crop_height) // 2, (clip.width - crop_width) // 2
-    frames = clip.frames[:, top : top + crop_height, left : left + crop_width]
-    resized = np.zeros((clip.num_frames, height, width), np.uint8)
-    for index, frame in enumerate(frames):
-        rows, columns = (np.asarray(place) / scale for place in np.nonzero(frame.max(axis=2) > 127))
-        rows, columns = (rows.astype(int).clip(0, height - 1), columns.astype(int).clip(0, width - 1))
-        resized[index, rows, columns] = 255
-        resized[index] = thicken(thin(resized[index]), thickness)
-    return dataclasses.replace(clip, frames=np.repeat(resized[..., None], 3, axis=3))
+
+    def draw(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for frame in frames:
+            part = frame[top : top + crop_height, left : left + crop_width].max(axis=2) > 127
+            rows, columns = (np.asarray(place) / scale for place in np.nonzero(part))
+            rows, columns = (rows.astype(int).clip(0, height - 1), columns.astype(int).clip(0, width - 1))
+            small = np.zeros((height, width), np.uint8)
+            small[rows, columns] = 255
+            yield np.repeat(thicken(thin(small), thickness)[..., None], 3, axis=2)
+
+    return redraw(clip, draw, size=(height, width))
 
 
 def redraw_lines(clip: Clip, thickness: int) -> Clip:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film
 from iclora.controls.depths.conventions import NEAR_WHITE
 from iclora.findings.judging import Expected, judge
 from iclora.findings.kinds import FAMILIES, SMOOTH, TRAILS, resemblance
 from iclora.findings.looks import look
 from iclora.findings.masks import judge_mask
 from iclora.findings.pictures import LEAST_AGREEMENT, agreement
+from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
 
@@ -32,11 +33,11 @@ class Shown:
         film: What the control was taken from, where it was.
     """
 
-    clip: Clip
+    clip: Clip | Film
     mask: Float[np.ndarray, ...] | Bool[np.ndarray, ...] | None = None
     is_film: bool = False
     is_start: bool = False
-    film: Clip | None = None
+    film: Clip | Film | None = None
 
 
 def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[int, Clip]] = ()) -> Plan:
@@ -88,7 +89,7 @@ def _expected(planned: PlannedReference, plan: Plan, *, film: bool) -> Expected:
     )
 
 
-def _say_no_depth(film: Clip, label: str, findings: Findings) -> None:
+def _say_no_depth(film: Clip | Film, label: str, findings: Findings) -> None:
     like = resemblance(look(film))
     if like != SMOOTH:
         findings.warning(
@@ -97,16 +98,18 @@ def _say_no_depth(film: Clip, label: str, findings: Findings) -> None:
         )
 
 
-def _used(clip: Clip, plan: Plan) -> Clip:
+def _used(clip: Clip | Film, plan: Plan) -> Clip | Film:
     """The frames that reach the result, on the clip's own clock; no copy."""
     num_frames = max(1, math.ceil(plan.num_frames / plan.fps * clip.fps - 1e-6))
-    return (
-        clip if num_frames >= clip.num_frames else dataclasses.replace(clip, frames=clip.frames[:num_frames])
-    )
+    if num_frames >= clip.num_frames:
+        return clip
+    if isinstance(clip, Film):
+        return clip.start(num_frames)
+    return dataclasses.replace(clip, frames=clip.frames[:num_frames])
 
 
 def _say_pictures(
-    clip: Clip,
+    clip: Clip | Film,
     images: Sequence[tuple[tuple[int, Clip], ImageRequest]],
     planned: PlannedReference,
     plan: Plan,
@@ -116,7 +119,8 @@ def _say_pictures(
         if not 0 <= frame < plan.num_frames:
             continue  # an error of its own
         place = min(round(frame / plan.fps * clip.fps), clip.num_frames - 1)
-        share = agreement(np.ascontiguousarray(clip.frames[place]), np.ascontiguousarray(image.frames[0]))
+        (shown,) = pick(clip.frames, np.array([place]))
+        share = agreement(np.ascontiguousarray(shown), np.ascontiguousarray(image.frames[0]))
         if share is not None and share < LEAST_AGREEMENT:
             findings.warning(
                 f"{asked.label} at frame {frame} disagrees with {planned.label} there: "

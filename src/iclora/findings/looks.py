@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from jaxtyping import Int16, UInt8
 
-from iclora.clip import Clip
+from iclora.clip import Clip, Film
 from iclora.findings.steadiness import unsteadiness
 from iclora.media.shaping import scale_picture
+from iclora.media.timing import pick
 
 LOOKED_PX = 256
 """Shorter side at which a clip is measured; a smaller clip is measured as it is."""
@@ -95,11 +96,11 @@ class Look:
     unsteady_amount: float = 0.0
 
 
-def look(clip: Clip) -> Look:
+def look(clip: Clip | Film) -> Look:
     """Measure a clip.
 
     Args:
-        clip: Any clip, RGB 0..255.
+        clip: Any clip, or a film, which is gone through several times; RGB 0..255.
 
     Returns:
         Its measures; all 0 where no frame shows anything.
@@ -110,7 +111,7 @@ def look(clip: Clip) -> Look:
         return Look(num_frames=clip.num_frames, empty=empty)
     filled = np.flatnonzero(shown)
     places = np.linspace(0, len(filled) - 1, min(NUM_LOOKED, len(filled))).round().astype(int)
-    measured = [_measure(np.ascontiguousarray(clip.frames[filled[place]])) for place in places]
+    measured = [_measure(np.ascontiguousarray(frame)) for frame in pick(clip.frames, filled[places])]
     # Lines are counted by frames; of everything else the usual frame tells.
     values = {
         name: float((np.mean if "lines" in name else np.median)([one[name] for one in measured]))

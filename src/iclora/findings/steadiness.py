@@ -8,6 +8,8 @@ moves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -16,11 +18,11 @@ DRAWN = 64
 """Brightest channel from which up a pixel is taken for drawn on black."""
 
 
-def unsteadiness(frames: UInt8[np.ndarray, "f h w 3"], shown: Bool[np.ndarray, " f"]) -> dict[str, float]:
+def unsteadiness(frames: Iterable[np.ndarray], shown: Bool[np.ndarray, " f"]) -> dict[str, float]:
     """Measure how unsteady a clip is.
 
     Args:
-        frames: RGB 0..255.
+        frames: RGB 0..255, each `h w 3`.
         shown: Which frames show anything; others, and what is beside them, do not count.
 
     Returns:

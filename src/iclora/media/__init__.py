@@ -12,11 +12,11 @@
 ```
 """
 
-from iclora.media.reading import film, read
-from iclora.media.room import MAX_SIDE_PX
+from iclora.media.reading import film, read, read_sound
+from iclora.media.room import MAX_SIDE_PX, hold, hold_small
 from iclora.media.shaping import resize
 from iclora.media.sheets import contact_sheet, side_by_side
-from iclora.media.timing import MAX_RATE, resample
+from iclora.media.timing import MAX_RATE, resample, trim_audio
 from iclora.media.value_reader import Values, film_values, read_values
 from iclora.media.writing import check_output, save, save_image
 
@@ -28,11 +28,15 @@ __all__ = [
     "contact_sheet",
     "film",
     "film_values",
+    "hold",
+    "hold_small",
     "read",
+    "read_sound",
     "read_values",
     "resample",
     "resize",
     "save",
     "save_image",
     "side_by_side",
+    "trim_audio",
 ]

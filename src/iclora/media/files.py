@@ -35,7 +35,9 @@ def check_place(path: Path, *, overwrite: bool, directory: bool) -> None:
             kinds = ("a folder", "a file") if path.is_dir() else ("a file", "a folder")
             raise OutputError(f"{path} is {kinds[0]}, but the result is {kinds[1]}; choose another name.")
         if not overwrite:
-            raise OutputError(f"{path} exists; choose another name or allow overwriting (--overwrite).")
+            raise OutputError(
+                f"{path} exists; choose another name or allow overwriting (--overwrite, overwrite=True)."
+            )
     if not parent.is_dir():
         what = "is not a folder" if parent.exists() else "does not exist"
         raise OutputError(f"Cannot write {path}: {parent} {what}; make that folder or choose another place.")

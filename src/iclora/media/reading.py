@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from iclora.clip import Clip, Film, Frames
+from iclora.clip import Audio, Clip, Film, Frames
 from iclora.errors import MediaError, RequestError
 from iclora.media.picture_reader import (
     PICTURE_SUFFIXES,
@@ -17,7 +17,7 @@ from iclora.media.picture_reader import (
     read_pictures,
 )
 from iclora.media.timing import check_rate
-from iclora.media.video_reader import film_video, read_video
+from iclora.media.video_reader import film_video, read_video, read_video_sound
 
 
 def read(
@@ -49,7 +49,8 @@ def read(
         MediaError: The path is missing, unreadable, damaged, holds no frames, or its pictures differ in size.
         RequestError: `fps` is not a positive number or `max_frames` is below 1.
     """
-    path, report = _checked(path, fps, max_frames), progress if progress is not None else _no_progress
+    check_asked(fps, max_frames)
+    path, report = Path(path), progress if progress is not None else _no_progress
     sequence = _sequence(path, fps=fps, max_frames=max_frames, progress=report)
     if sequence is not None:
         return sequence.read()
@@ -82,7 +83,8 @@ def film(
         MediaError: As for `read`; a sequence whose pictures differ raises it when it is gone through.
         RequestError: `fps` is not a positive number or `max_frames` is below 1.
     """
-    path, report = _checked(path, fps, max_frames), progress if progress is not None else _no_progress
+    check_asked(fps, max_frames)
+    path, report = Path(path), progress if progress is not None else _no_progress
     sequence = _sequence(path, fps=fps, max_frames=max_frames, progress=report)
     if sequence is not None:
         return sequence
@@ -100,12 +102,39 @@ def film(
     )
 
 
-def _checked(path: str | Path, fps: float | None, max_frames: int | None) -> Path:
+def read_sound(path: str | Path, *, duration_seconds: float) -> Audio | None:
+    """Read the sound of what `film` opens, which is silent.
+
+    Args:
+        path: As for `read`.
+        duration_seconds: How much of it, from the first frame on.
+
+    Returns:
+        The sound, starting with the first frame; None where there is none, as with pictures.
+
+    Raises:
+        MediaError: As for `read`.
+    """
+    path = Path(path)
+    if path.suffix.lower() in PICTURE_SUFFIXES or os.path.isdir(path) or not os.path.exists(path):
+        return None
+    return read_video_sound(path, duration_seconds=duration_seconds)
+
+
+def check_asked(fps: float | None, max_frames: int | None) -> None:
+    """Refuse a rate and a number of frames that cannot be read.
+
+    Args:
+        fps: As for `read`.
+        max_frames: As for `read`.
+
+    Raises:
+        RequestError: The rate is not a positive number, or the number is below 1.
+    """
     if fps is not None:
         check_rate(fps)
     if max_frames is not None and max_frames < 1:
         raise RequestError(f"Cannot read {max_frames} frames; ask for 1 or more.")
-    return Path(path)
 
 
 def _sequence(

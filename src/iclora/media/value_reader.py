@@ -15,8 +15,7 @@ from iclora.clip import Film, Frames
 from iclora.errors import MediaError
 from iclora.media.exr_reader import read_exr
 from iclora.media.picture_reader import PICTURE_SUFFIXES, SEQUENCE_FPS, natural_order
-from iclora.media.reading import film
-from iclora.media.timing import check_rate
+from iclora.media.reading import check_asked, film
 
 MAX_COLOUR = 12.0
 """By how many of 255 levels the channels of a grey video may differ, on average."""
@@ -62,8 +61,7 @@ def film_values(
         MediaError: If a file is missing, or a video cannot be read.
         RequestError: As for `read`.
     """
-    if fps is not None:
-        check_rate(fps)
+    check_asked(fps, max_frames)
     path = Path(path)
     files = _files(path)[:max_frames]
     if not files:
@@ -161,6 +159,6 @@ def _greys(shown: Film, path: Path) -> Iterator[Float32[np.ndarray, "h w"]]:
 def _check_grey(difference: float, limit: float, path: Path) -> None:
     if difference > limit:
         raise MediaError(
-            f"{path} is coloured, not a grey picture of depth; save it as grey, or follow it as it is "
-            "(--reference)."
+            f"{path} is coloured, not a grey picture of depth; save it as grey, or follow it as it is, "
+            "as a reference."
         )

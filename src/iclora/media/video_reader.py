@@ -19,6 +19,8 @@ from iclora.errors import MediaError
 from iclora.media.timing import frames_on_show, is_even, nearest_frames, pick, trim_audio
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError)
+_MOST_REORDERED = 16
+"""Packets by which one may come before another that is shown first."""
 _NO_FRAMES = "{path} is a video without a single frame; give one that holds pictures."
 
 
@@ -45,6 +47,8 @@ def read_video(
     Raises:
         MediaError: The file is no video, holds no frames, or is damaged.
     """
+    if fps is None and max_frames is not None:
+        fps = _rate_of_uneven(path, max_frames)
     with _opened(path) as (container, stream):
         start_seconds, clip = _read_frames(
             container, stream, path, fps=fps, max_frames=max_frames, progress=progress
@@ -76,6 +80,8 @@ def film_video(
     Raises:
         MediaError: The file is no video, holds no frames, is damaged, or its frames change their size.
     """
+    if fps is None and max_frames is not None:
+        fps = _rate_of_uneven(path, max_frames)
     with _opened(path) as (container, stream):
         times: list[float] = []
         end_seconds = 0.0
@@ -101,6 +107,27 @@ def film_video(
             yield from pick((_picture(frame, matrix) for frame, _, _ in _timed(again, stream)), indices)
 
     return Film(frames=Frames(frames), height=height, width=width, num_frames=len(indices), fps=rate)
+
+
+def read_video_sound(path: Path, *, duration_seconds: float) -> Audio | None:
+    """Read the sound of a video file without holding its pictures.
+
+    Args:
+        path: Any file FFmpeg reads.
+        duration_seconds: How much of it, from the first picture on.
+
+    Returns:
+        The sound, starting with the first picture; None where there is none.
+
+    Raises:
+        MediaError: The file is no video, holds no frames, or its sound is damaged.
+    """
+    with _opened(path) as (container, stream):
+        start_seconds = next((time_seconds for _, time_seconds, _ in _timed(container, stream)), None)
+    if start_seconds is None:
+        raise MediaError(_NO_FRAMES.format(path=path))
+    sound = _read_audio(path, start_seconds, duration_seconds)
+    return None if sound is None else trim_audio(sound, duration_seconds)
 
 
 @contextmanager
@@ -169,6 +196,31 @@ def _own_rate(starts: np.ndarray, end_seconds: float, declared: float | None) ->
         return 1 / max(end_seconds, 1e-3), max(end_seconds, 1e-3)
     end_seconds = max(end_seconds, float(starts[-1] + np.median(np.diff(starts))))
     return len(starts) / end_seconds, end_seconds
+
+
+def _rate_of_uneven(path: Path, max_frames: int) -> float | None:
+    """The average rate of a whole video whose first frames do not keep to the rate it declares.
+
+    What its packets say is enough, so that nothing is decoded; None where the rate declared holds, or the
+    packets do not say when they are shown.
+    """
+    with _opened(path) as (container, stream):
+        declared, times, end_seconds = _declared_rate(stream), list[float](), 0.0
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            if packet.pts is None or packet.time_base is None:
+                return None
+            times.append(float(packet.pts * packet.time_base))
+            end_seconds = max(end_seconds, times[-1] + float((packet.duration or 0) * packet.time_base))
+            if len(times) == max_frames + 2 + _MOST_REORDERED:
+                first = np.sort(times)[: max_frames + 2]
+                if declared is not None and is_even(first - first[0], declared):
+                    return None
+    starts = np.sort(times)
+    if len(starts) == 0 or (declared is not None and is_even(starts - starts[0], declared)):
+        return None
+    return _own_rate(starts - starts[0], end_seconds - float(starts[0]), declared)[0]
 
 
 def _declared_rate(stream: av.VideoStream) -> float | None:

@@ -31,7 +31,8 @@ def save(
 ) -> Path:
     """Write a clip, or a film as it is gone through.
 
-    It appears under its name when it is whole; whatever fails before leaves nothing there.
+    It appears under its name when it is whole; whatever fails before leaves nothing there. Notes on how it
+    was made are left to who knows: the commands write them beside it.
 
     Args:
         clip: What to write.

@@ -7,6 +7,7 @@ plan ─► prompt ─► contexts ─┐
 
 from iclora.pipeline.coding import (
     decode_frames,
+    encode_features,
     encode_frames,
     encode_prompt,
     encode_tokens,
@@ -25,6 +26,7 @@ __all__ = [
     "Result",
     "decode_frames",
     "draw_reference",
+    "encode_features",
     "encode_frames",
     "encode_prompt",
     "encode_tokens",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from iclora import checkpoints, sampling
@@ -85,6 +85,34 @@ def encode_tokens(components: checkpoints.Components, tokens: Int[Tensor, "b 2 t
     learned = components.connectors.config.video_connector_num_learnable_registers
     whole = bool(learned) or bool(mask.all())
     return sampling.Prompt(video=video, audio=audio, mask=None if whole else mask.bool())
+
+
+def encode_features(
+    components: checkpoints.Components,
+    video: Float[Tensor, "b t c_v"],
+    audio: Float[Tensor, "b t c_a"] | None,
+    counts: Bool[Tensor, "b t"],
+) -> sampling.Prompt:
+    """Turn projected hidden states into what the transformer attends to: `encode_tokens` from half-way on.
+
+    Args:
+        components: The parts of the model.
+        video: Hidden states of the text encoder after the projection for the video stream.
+        audio: Those for the audio stream; None where both streams have one projection.
+        counts: True where a token counts; padding is on the left.
+
+    Returns:
+        Contexts `b t d` of both streams and the mask of their valid tokens, None where all are.
+    """
+    connectors = components.connectors
+    where = {"device": connectors.device, "dtype": connectors.dtype}
+    counts = counts.to(connectors.device)
+    hidden = (counts.to(connectors.dtype) - 1)[:, None, None] * torch.finfo(connectors.dtype).max
+    context, left = connectors.video_connector(video.to(**where), hidden)
+    heard, _ = connectors.audio_connector((video if audio is None else audio).to(**where), hidden)
+    valid = left[:, 0, 0] >= 0
+    whole = bool(valid.all())
+    return sampling.Prompt(video=context * valid[..., None], audio=heard, mask=None if whole else valid)
 
 
 def encode_frames(vae: Any, *clips: UInt8[np.ndarray, "f_px h_px w_px 3"]) -> Float[Tensor, "b c f h w"]:

@@ -10,38 +10,42 @@ from typing import Any
 import numpy as np
 
 from iclora import controls, media
-from iclora.clip import Clip
-from iclora.controls.depths import Depths
+from iclora.clip import Clip, Film
+from iclora.controls.depths import DepthFilm
 from iclora.controls.point_tracks import Tracks, fit_tracks, retime_tracks
 from iclora.controls.poses import Poses, fit, retime
 from iclora.plan import Plan, PlannedReference
+from iclora.plan.laying import Canvas
 from iclora.reference import Reference
 
-Drawable = Clip | Tracks | Poses | Depths
+Drawable = Clip | Film | Tracks | Poses | DepthFilm
 """What controls are drawn from: a film, or points and depth that are there already."""
 
 
 def extract_control(
     kind: str,
     source: Drawable,
-    plan: Plan,
+    plan: Plan | Canvas,
     *,
     cache: controls.Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     **dials: Any,
-) -> Clip:
+) -> Clip | Film:
     """Extract a control at the size and rate of the result, so that lines are as thick whatever was filmed.
+
+    A film is brought there frame by frame as it is read, so that no more is held than the result needs. Where
+    a preset of `canny` says at which size its workflow draws, lines are drawn at that and then brought there.
 
     Args:
         kind: A name in `controls.CONTROLS`.
-        source: The filmed clip, or points or depth to draw. Depth is drawn at its own size.
-        plan: The plan.
+        source: The filmed clip or film, or points or depth to draw. Depth is drawn at its own size.
+        plan: The plan, or the size and clock of the result.
         cache: Where what takes long to find is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
         **dials: Of the control, such as those of the planned reference; a mask may be a path.
 
     Returns:
-        The control clip.
+        The control clip; of depth a film where it is large.
 
     Raises:
         IcloraError: If the control cannot be drawn from it.
@@ -52,14 +56,17 @@ def extract_control(
         laid = fit_tracks(retime_tracks(source, plan.fps), plan.height, plan.width)
     elif isinstance(source, Poses):
         laid = fit(retime(source, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
-    elif isinstance(source, Clip):
+    elif isinstance(source, (Clip, Film)):
         laid = media.resample(source, fps=plan.fps, num_frames=plan.num_frames)
-        laid = media.resize(laid, plan.height, plan.width)
+        preset = dials.get("preset", "auto") if kind == "canny" else "auto"
+        laid = media.hold(media.resize(laid, *controls.drawing_size(preset, plan.height, plan.width)))
         if dials.get("mask") is not None:
             dials["mask"] = _mask(dials["mask"], source, plan)
     kept = {"cache": cache} if kind in controls.CACHED else {}
-    drawn: Clip = controls.CONTROLS[kind](laid, progress=progress, **kept, **dials)
-    return drawn
+    drawn: Clip | Film = controls.CONTROLS[kind](laid, progress=progress, **kept, **dials)
+    if kind == "canny":
+        return _fit_lines(drawn, plan, int(dials.get("thickness", 1)))
+    return media.hold_small(drawn)
 
 
 def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) -> Reference:
@@ -82,34 +89,40 @@ def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) 
     return replace(reference, clip=clip, control=None, dials={})
 
 
-def _mask(mask: Clip | str | Path, source: Clip, plan: Plan) -> Clip:
+def _mask(mask: Clip | Film | str | Path, source: Clip | Film, plan: Plan | Canvas) -> Clip:
     """A mask of a film, read where it is a path, and laid over the result as the film is."""
-    if not isinstance(mask, Clip):
-        mask = media.read(mask, fps=plan.fps, max_frames=plan.num_frames)
-    mask = controls.fit_mask(mask, source, (plan.height, plan.width))
-    return mask if mask.num_frames == 1 else media.resample(mask, fps=plan.fps, num_frames=plan.num_frames)
+    if isinstance(mask, (str, Path)):
+        mask = media.film(mask, fps=plan.fps, max_frames=plan.num_frames)
+    if mask.num_frames > 1:
+        mask = media.resample(mask, fps=plan.fps, num_frames=plan.num_frames)
+    return media.hold(controls.fit_mask(mask, source, (plan.height, plan.width)))
 
 
-def fit_reference(clip: Clip, planned: PlannedReference, plan: Plan) -> Clip:
+def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan | Canvas) -> Clip:
     """Bring a reference to the clock and size of the result.
 
     Lines stay white; where they are thinner than the adapter was trained on, they are drawn as thick as that.
 
     Args:
-        clip: The reference, its control already extracted.
+        clip: The reference, its control already extracted; a film is brought there as it is read.
         planned: What the plan says of it.
-        plan: The plan.
+        plan: The plan, or the size and clock of the result.
 
     Returns:
         The reference laid over the result.
     """
     clip = media.resample(clip, fps=plan.fps, num_frames=plan.num_frames)
-    thickness = int(planned.dials.get("thickness", 1))
+    if planned.is_lines:
+        return _fit_lines(clip, plan, int(planned.dials.get("thickness", 1)))
+    return media.hold(media.resize(clip, plan.height, plan.width))
+
+
+def _fit_lines(clip: Clip | Film, plan: Plan | Canvas, thickness: int) -> Clip:
     same = (clip.height, clip.width) == (plan.height, plan.width)
-    if planned.is_lines and not same and clip.height >= plan.height and clip.width >= plan.width:
-        return controls.resize_lines(clip, plan.height, plan.width, thickness=thickness)
-    clip = clip if same else media.resize(clip, plan.height, plan.width)
-    return controls.redraw_lines(clip, thickness) if planned.is_lines and thickness > 1 else clip
+    if not same and clip.height >= plan.height and clip.width >= plan.width:
+        return media.hold(controls.resize_lines(clip, plan.height, plan.width, thickness=thickness))
+    fitted = media.hold(media.resize(clip, plan.height, plan.width))
+    return controls.redraw_lines(fitted, thickness) if thickness > 1 else fitted
 
 
 def shrink_reference(clip: Clip, planned: PlannedReference) -> Clip:

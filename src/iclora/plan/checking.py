@@ -33,7 +33,7 @@ def check_origin(outline: Outline, recipe: Recipe, findings: Findings) -> None:
         findings.warning(
             f"{outline.source} is for the base '{outline.named_base}' (known by its file name), but this "
             f"model is '{recipe.base}': it may do little, or harm.",
-            advice="Load the base it was trained on with --model, or the adapter released for this one.",
+            advice="Load the base it was trained on, or the adapter released for this one.",
             about="adapter",
         )
     if None not in (outline.distilled, recipe.distilled) and outline.distilled != recipe.distilled:
@@ -42,7 +42,7 @@ def check_origin(outline: Outline, recipe: Recipe, findings: Findings) -> None:
         findings.warning(
             f"{outline.source} is made for {wanted} models{known}, but this is a {here} one, with "
             f"{len(recipe.sigmas) - 1} steps and guidance {recipe.guidance_scale:g}.",
-            advice=f"Load the {wanted} model of its base with --model.",
+            advice=f"Load the {wanted} model of its base.",
             about="adapter",
         )
 

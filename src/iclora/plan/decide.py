@@ -40,6 +40,12 @@ MIN_RATE = 0.01
 RATE_RANGE = (0.75, 1.25)
 """A control's frame rate is followed within these multiples of the model's own."""
 
+_AS_ASKED = (
+    *("model", "prompt", "negative_prompt", "seed", "images"),
+    *("guidance_scale", "more_guidance", "isolate", "fp8"),
+)
+"""What a plan takes from the request as it is."""
+
 
 def make_plan(request: Request) -> Plan:
     """Decide everything that has to be decided before a weight is loaded.
@@ -71,27 +77,19 @@ def make_plan(request: Request) -> Plan:
     one_way = looks_one_way(adapters, findings)
     cache = keep_references(request, facts, canvas.grid, references, findings, one_way=one_way)
     return Plan(
-        model=request.model,
+        **{name: getattr(request, name) for name in _AS_ASKED},
         model_path=str(facts.path),
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
         height=canvas.height,
         width=canvas.width,
         num_frames=canvas.num_frames,
         fps=canvas.fps,
-        seed=request.seed,
-        guidance_scale=request.guidance_scale,
-        more_guidance=request.more_guidance,
-        isolate=request.isolate,
         one_way=one_way,
         reference_cache=cache,
         sigmas=facts.recipe.sigmas,
         grid=canvas.grid,
-        fp8=request.fp8,
         **_audio(request, facts, canvas),
         adapters=tuple(adapters),
         references=tuple(references),
-        images=request.images,
         memory=_memory(request, facts, canvas.grid, adapters, references, cache, findings),
         findings=tuple(findings),
     )
@@ -125,7 +123,7 @@ def _wanted_adapters(
     if request.references and not own:
         findings.warning(
             "There are references but no adapter: a base model does not follow them.",
-            advice=f"Name one with --adapter: {', '.join([*facts.adapters, 'a .safetensors file'])}.",
+            advice=f"Name one: {', '.join([*facts.adapters, 'a .safetensors file'])}.",
             about="adapter",
         )
     return tuple((kind, 1.0) for kind in own)
@@ -135,7 +133,7 @@ def _planned_adapter(
     facts: ModelFacts, adapter: AdapterFacts, weight: float, findings: Findings
 ) -> PlannedAdapter:
     if adapter.misfit:
-        advice = "Load the base it was trained on with --model, or name another adapter."
+        advice = "Load the base it was trained on, or name another adapter."
         findings.error(adapter.misfit, advice, about="adapter")
     else:
         check_origin(adapter.outline, facts.recipe, findings)
@@ -145,7 +143,7 @@ def _planned_adapter(
         findings.warning(
             f"{adapter.outline.source} does not say how much smaller its references are; "
             f"{adapter.outline.downscale} is taken, from the {adapter.outline.downscale_source}.",
-            advice="Where that is wrong, say it: --reference FILE,downscale=2.",
+            advice="Where that is wrong, say it of the reference: downscale=2.",
             about="adapter",
         )
     return PlannedAdapter(
@@ -188,7 +186,7 @@ def _scales(
                 findings.warning(text, advice="Leave it out to take that.")
         elif len(said) > 1:
             text = f"The adapters want different values of the {name}: {_any(said)}."
-            advice = "Use one of them at a time, or say which holds (--reference FILE,downscale=2)."
+            advice = "Use one of them at a time, or say which holds for the reference: downscale=2."
             findings.error(text, advice=advice, about="adapter")
             chosen.append(1)
         else:
@@ -248,7 +246,7 @@ def _size(request: Request, facts: ModelFacts, multiple: int, findings: Findings
     height, width = (max(smallest, round(side * scale)) for side in (source.height, source.width))
     size = geometry.snap_size(height, width, multiple)
     shape = f"{source.label} ({source.width}x{source.height})"
-    findings.note(f"Size {size[1]}x{size[0]}, from the aspect ratio of {shape}.", "--size asks for another.")
+    findings.note(f"Size {size[1]}x{size[0]}, from the aspect ratio of {shape}.", "Another can be asked for.")
     return size
 
 
@@ -276,7 +274,7 @@ def _rate(request: Request, facts: ModelFacts, findings: Findings) -> float:
     fps = follow_rate(facts, source.fps)
     if fps != source.fps:
         text = f"{fps:g} frames per second, the model's own, as {source.label} has {source.fps:.4g}."
-        findings.note(text, "--fps asks for another.")
+        findings.note(text, "Another can be asked for.")
     return fps
 
 
@@ -351,9 +349,7 @@ def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: F
         if not 0 <= image.frame < canvas.num_frames:
             last = canvas.num_frames - 1
             text = f"{image.label} is to stand at frame {image.frame}; there are frames 0 to {last}."
-            findings.error(
-                text, advice=f"Name one of these, as in --image FILE@{last}, or ask for more frames."
-            )
+            findings.error(text, advice="Name one of these, or ask for more frames.")
         if not 0 <= image.strength <= 1:
             text = f"{image.label}: the strength is {image.strength:g}; a number from 0 to 1 is accepted."
             findings.error(text, advice="1 shows it as it is.")
@@ -372,7 +368,7 @@ def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
     if request.adapters and not request.references:
         findings.warning(
             "There is an adapter but no reference: there is nothing for it to follow.",
-            advice="Add --control KIND=FILE or --reference FILE, unless it follows none.",
+            advice="Add a control or a reference, unless it follows none.",
         )
     # What nobody sees is left out, unless there is audio, which listens to all.
     seen = [one for one in request.references if one.attention_strength > 0 or facts.recipe.has_audio]
@@ -382,16 +378,18 @@ def _say_rest(request: Request, facts: ModelFacts, findings: Findings) -> None:
         findings.warning(
             "One reference is weighted, so references and images no longer see each other: the result jumps "
             "where the last attention strength leaves 1.",
-            advice="--isolate hides them at 1 too, --no-isolate lets them see each other always.",
+            advice="isolate hides them at 1 too, no-isolate (isolate=False) lets them see each other always.",
         )
     if facts.recipe.guidance_scale > request.guidance_scale:
         text = f"The model is made for a guidance scale of {facts.recipe.guidance_scale:g}."
-        findings.warning(text, advice=f"--guidance {facts.recipe.guidance_scale:g} gives it that.")
+        findings.warning(text, advice=f"Ask for a guidance of {facts.recipe.guidance_scale:g}.")
     if request.guidance_scale > 1 and facts.recipe.guidance_scale == 1:
         text = "Guidance doubles the time, and a distilled schedule is made to do without it."
-        findings.note(text, "--guidance 1 does without.")
+        findings.note(text, "A guidance of 1 does without.")
     if facts.recipe.remark:
         findings.note(facts.recipe.remark)
     if not facts.recipe.has_audio:
-        advice = "--keep-audio gives it the sound of the first control." if request.references else ""
+        advice = (
+            "'iclora generate --keep-audio' keeps that of the first control." if request.references else ""
+        )
         findings.note(f"The model '{facts.recipe.name}' has no audio of its own: a silent clip.", advice)

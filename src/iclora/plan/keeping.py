@@ -135,7 +135,7 @@ def _say_approximation(
         exact = "exact,host" if policy.store == "host" else "exact"
         findings.note(
             "The adapter was trained one_way: its references can be kept for all steps, without loss.",
-            advice=f"Say --reference-cache {exact}.",
+            advice=f"Ask for the reference cache '{exact}'.",
         )
         return
     times = -(-num_steps // every)

@@ -93,7 +93,7 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
     if any(other and other != dials for _, other in trained):
         findings.warning(
             f"The adapters were trained on {kind} drawn in different ways; that of '{name}' is used.",
-            advice=f"Say how with --control {kind}=IN,dial=value, or use one of these adapters at a time.",
+            advice="Say how by the dials of the control, or use one of these adapters at a time.",
             about="adapter",
         )
     if asked.control is None:
@@ -140,7 +140,7 @@ def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
     said, advice = [], ""
     if not source.has_rate:
         text = f"{source.label}: pictures have no frame rate; {canvas.fps:.4g} per second are taken."
-        findings.warning(text, advice="Say the rate they were made at with --fps.")
+        findings.warning(text, advice="Say the rate (fps) they were made at.")
     if source.num_frames == 1 and canvas.num_frames > 1:
         said.append("the still is repeated")
     elif source.num_frames > 1:
@@ -149,10 +149,10 @@ def _say_clock(source: Source, canvas: Canvas, findings: Findings) -> None:
         available = max(1, math.floor(source.num_frames / source.fps * canvas.fps + 1e-6))
         if available < canvas.num_frames:
             said.append(f"its last frame is held for the last {canvas.num_frames - available} frames")
-            advice = "--frames asks for fewer."
+            advice = "Ask for fewer frames."
         elif available > canvas.num_frames:
             said.append(f"its first {canvas.num_frames / canvas.fps:.3g} seconds are used")
-            advice = "--frames asks for more; for another part, cut it."
+            advice = "Ask for more frames; for another part, cut it."
     if said:
         findings.note(f"{source.label}: {'; '.join(said)}.", advice)
 
@@ -167,7 +167,7 @@ def _say_picture(
         side = "sides" if aspect > 1 else "top and bottom"
         lost = 1 - min(aspect, 1 / aspect)
         text = f"{source.label}: its {side} are cropped, {lost:.0%} of the picture."
-        findings.note(text, f"A --size as wide to high as {source.width} to {source.height} keeps all.")
+        findings.note(text, f"A size as wide to high as {source.width} to {source.height} keeps all.")
     kinds = {kind for adapter in adapters for kind in adapter.controls}
     if asked.control is not None and kinds and asked.control not in kinds:
         followed = " or ".join(sorted(kinds))
@@ -186,7 +186,7 @@ def _say_scale(source: Source, downscale: int, canvas: Canvas, findings: Finding
     if times > MOST_ENLARGED:
         findings.warning(
             f"{source.label}: enlarged {times:.3g} times, {sizes}: what it shows becomes soft.",
-            advice=f"Make it at {width}x{height} or larger, or ask for a smaller --size.",
+            advice=f"Make it at {width}x{height} or larger, or ask for a smaller size.",
         )
     elif source != canvas.shaped_by and (source.height, source.width) != (height, width):
         findings.note(f"{source.label}: scaled {sizes}.")
@@ -194,5 +194,5 @@ def _say_scale(source: Source, downscale: int, canvas: Canvas, findings: Finding
 
 def _instead(asked: str, followed: list[str]) -> str:
     """What to ask for where an adapter does not follow the control asked for."""
-    words = ["--reference FILE" if kind == "film" else f"--control {kind}=FILE" for kind in followed]
-    return f"Say {' or '.join(words)}, or name an adapter that follows {asked}."
+    controls = ["the film as it is" if kind == "film" else f"the control {kind}" for kind in followed]
+    return f"Give it {' or '.join(controls)}, or name an adapter that follows {asked}."

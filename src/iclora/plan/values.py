@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 
 from iclora.checkpoints import MoreGuidance
-from iclora.clip import Clip
-from iclora.controls import Depths, is_lines
+from iclora.clip import Clip, Film
+from iclora.controls import DepthFilm, Depths, is_lines
 from iclora.errors import AdapterError, RequestError
 from iclora.geometry import LatentGrid
 
@@ -78,15 +78,15 @@ class Source:
     has_rate: bool = True
 
     @classmethod
-    def of(cls, clip: Clip | Depths, label: str) -> Source:
-        """Read the facts off a clip, or off depth."""
+    def of(cls, clip: Clip | Film | Depths | DepthFilm, label: str) -> Source:
+        """Read the facts off a clip, a film, or depth."""
         return cls(
             label=label,
             height=clip.height,
             width=clip.width,
             num_frames=clip.num_frames,
             fps=clip.fps,
-            is_lines=isinstance(clip, Clip) and is_lines(clip),
+            is_lines=isinstance(clip, (Clip, Film)) and is_lines(clip),
         )
 
 

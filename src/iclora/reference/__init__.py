@@ -11,6 +11,7 @@ from iclora.reference.tokens import (
     keyframe_tokens,
     mask_to_tokens,
     reference_tokens,
+    shrink_mask,
     target_sequence,
 )
 from iclora.reference.values import Reference, ReferenceTokens, TokenSequence
@@ -27,6 +28,7 @@ __all__ = [
     "foreground",
     "keyframe_tokens",
     "mask_to_tokens",
+    "shrink_mask",
     "preview",
     "reference_tokens",
     "regions",

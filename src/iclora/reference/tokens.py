@@ -227,8 +227,7 @@ def mask_to_tokens(
         RequestError: The values or the number of frames do not fit.
     """
     check_mask(mask)
-    frames = mask.float() if mask.ndim == 3 else mask.float()[None]
-    small = F.interpolate(frames[:, None], size=(grid.height, grid.width), mode="area")[:, 0]
+    small = shrink_mask(mask.float() if mask.ndim == 3 else mask.float()[None], grid)
     if len(small) == 1:
         return rearrange(repeat(small[0], "h w -> f h w", f=grid.frames), "f h w -> (f h w)")
     if grid.frames == 1:
@@ -241,6 +240,19 @@ def mask_to_tokens(
         )
     grouped = reduce(small[1:], "(f g) h w -> f h w", "mean", f=grid.frames - 1)
     return rearrange(torch.cat([small[:1], grouped]), "f h w -> (f h w)")
+
+
+def shrink_mask(mask: Float[Tensor, "f h_px w_px"], grid: LatentGrid) -> Float[Tensor, "f h w"]:
+    """Average the pixels of each frame of a mask by the cells of a grid; a mask of cells stays as it is.
+
+    Args:
+        mask: Values 0 to 1.
+        grid: A latent grid.
+
+    Returns:
+        As many frames, of the grid's height and width.
+    """
+    return F.interpolate(mask[:, None], size=(grid.height, grid.width), mode="area")[:, 0]
 
 
 def _joined(positions: list[Tensor]) -> Tensor:

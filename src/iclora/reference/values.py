@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from iclora import controls
-from iclora.clip import Clip
+from iclora.clip import Clip, Film
 from iclora.errors import RequestError
 
 
@@ -39,7 +39,8 @@ class Reference:
     """A control clip the result shall follow.
 
     Attributes:
-        clip: The control, for instance canny edges; or the film that `control` is taken from.
+        clip: The control, for instance canny edges; or the film that `control` is taken from. A `Film`, as
+            `media.film` opens one, is not held in memory, but brought to the result's size as it is read.
         control: A name in `controls.CONTROLS`, to be drawn of the clip at the size and rate of the result.
             None: the clip is the control.
         dials: How it is drawn, such as `{"thickness": 3}`; what is left out is as the adapter was trained.
@@ -50,7 +51,7 @@ class Reference:
         temporal_factor: How many target frames one reference frame stands for; None asks the adapter.
     """
 
-    clip: Clip
+    clip: Clip | Film
     _: KW_ONLY
     control: str | None = None
     dials: Mapping[str, Any] = field(default_factory=dict)

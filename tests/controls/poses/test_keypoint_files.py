@@ -145,9 +145,11 @@ def test_coco_results(tmp_path: Path) -> None:
 
 def test_what_the_file_does_not_say_is_asked_for(tmp_path: Path) -> None:
     bare = {"people": [{"pose_keypoints_2d": flat(18)}]}
-    with pytest.raises(RequestError, match=r"how large the picture is; give the size \(--size WxH\)"):
+    with pytest.raises(
+        RequestError, match=r"how large the picture is; give the size \(--size WxH; height=, width=\)"
+    ):
         read_keypoints(written(bare, tmp_path))
-    with pytest.raises(RequestError, match=r"does not say its frame rate; give it \(--fps N\)"):
+    with pytest.raises(RequestError, match=r"does not say its frame rate; give it \(--fps N; fps=\)"):
         read_keypoints(written([bare, bare], tmp_path), height=130, width=200)
     assert read_keypoints(written(bare, tmp_path), height=130, width=200).num_frames == 1
 

@@ -120,7 +120,8 @@ def check_values_used(values: str | None, *, render: bool, estimator: object) ->
     onnx = isinstance(estimator, str) and estimator.lower().endswith(".onnx")
     if values is not None and not render and not onnx:
         raise RequestError(
-            "values is about a render or an .onnx file; add --render (render=yes), or leave it out."
+            "values is about a render or an .onnx file; say that it is a render (--render, "
+            "render=yes), or leave it out."
         )
 
 

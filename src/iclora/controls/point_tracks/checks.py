@@ -68,7 +68,7 @@ def check_tracks(tracks: Tracks) -> tuple[TrackFinding, ...]:
         found.append(TrackFinding(text="No track moves.", advice=advice))
     if tracks.num_frames < FEW_FRAMES:
         text = f"The tracks last {tracks.num_frames} frames in all."
-        advice = 'If these are keypoints, say so: {"points_store": [..]}, or --keypoints.'
+        advice = 'If these are keypoints, say so: {"points_store": [..]}, or --keypoints (keypoints=True).'
         found.append(TrackFinding(text=text, advice=advice))
     return tuple(finding for finding in found if finding is not None)
 

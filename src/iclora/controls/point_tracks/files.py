@@ -169,8 +169,8 @@ def _canvas(arrays: Mapping[str, np.ndarray], canvas: tuple[int, int] | None) ->
         return int(height), int(width)
     if canvas is None:
         raise InputError(
-            "It does not say how large the picture was that the points were tracked in; say it (--canvas WxH "
-            "on the command line, or --size where both are the same), or save 'height' and 'width' in it."
+            "It does not say how large the picture was that the points were tracked in; say it (--canvas "
+            "WxH, or --size where both are the same; canvas=), or save 'height' and 'width' in it."
         )
     return canvas
 

@@ -37,8 +37,8 @@ _EDITOR_NODE = "LTXVSparseTrackEditor"
 _OWN_KEYS = {"width", "height", "fps", "num_frames", "tracks"}
 _TRACK_KEYS = {"keypoints", "points", "start", "end", "hidden"}
 _MISSING_CANVAS = (
-    "do not say how large their canvas is; say it (--canvas WxH, or canvas=WxH after --control tracks=FILE; "
-    'or --size where both are the same), or write {"width": .., "height": .., "tracks": [..]}.'
+    "do not say how large their canvas is; say it (--canvas WxH, or --size where both are the same, on the "
+    'command line; canvas=), or write {"width": .., "height": .., "tracks": [..]}.'
 )
 
 Row = tuple[int, np.ndarray, np.ndarray]
@@ -129,7 +129,7 @@ def tracks_to_editor_json(tracks: Tracks) -> str:
     if len(broken):
         raise RequestError(
             f"The editor's form cannot say that a track starts late or is hidden, as {len(broken)} of "
-            f"{tracks.num_tracks} do (track {broken[0]}); write them in our own form (--json)."
+            f"{tracks.num_tracks} do (track {broken[0]}); write them in our own form (--json, save_tracks)."
         )
     whole = np.rint(np.where(tracks.visible[..., None], tracks.points, 0)).astype(int).tolist()
     lists = [
@@ -253,7 +253,7 @@ def _every_frame(points: Any, name: str) -> tuple[Float[np.ndarray, "f 2"], Bool
     if len(points) == 1:
         raise InputError(
             f"{name} has one point, and would be there for one frame; give one for each frame, or keypoints: "
-            '{"points_store": [..]} or --keypoints.'
+            '{"points_store": [..]} or --keypoints (keypoints=True).'
         )
     visible = np.array([point is not None for point in points])
     places = [(0.0, 0.0) if point is None else _place(point, name, i) for i, point in enumerate(points)]
@@ -318,7 +318,7 @@ def _gathered(rows: list[Row], canvas: tuple[int, int], fps: float | None, num_f
     if num_frames is not None and longest > num_frames:
         raise InputError(
             f"A track goes on to frame {longest - 1}, but there are {num_frames} frames; "
-            "end it earlier, or raise 'num_frames' (--frames)."
+            "end it earlier, or raise the number of frames (--frames, num_frames=)."
         )
     num_frames = num_frames or longest
     points = np.zeros((len(rows), num_frames, 2))

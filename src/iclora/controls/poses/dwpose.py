@@ -62,7 +62,7 @@ class DWPose:
         if device != "cpu" and self._detector.session.get_providers()[0] == "CPUExecutionProvider":
             raise RequestError(
                 f"onnxruntime was built for '{device}' and cannot use it; see what it says above, or leave "
-                "--device out."
+                "the device out."
             )
 
     def __call__(
@@ -142,6 +142,11 @@ def files() -> list[Path]:
     """Where each network lies, or would lie: put there by hand, else in the hub's cache."""
     folder = cache_folder() / "dwpose"
     return [hub.place_of(REPOSITORY, name, folder / name) for name in (DETECTOR, KEYPOINTS)]
+
+
+def find_all() -> list[Path]:
+    """Find both networks, as `find` does."""
+    return [find(name) for name in (DETECTOR, KEYPOINTS)]
 
 
 def find(name: str) -> Path:

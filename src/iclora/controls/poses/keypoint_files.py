@@ -98,9 +98,11 @@ def read_keypoints(
     width = next((one.width for one in frames if one.width), width)
     fps = next((one.fps for one in frames if one.fps), fps if len(frames) > 1 or fps else 24.0)
     if height is None or width is None:
-        raise RequestError(f"{source} does not say how large the picture is; give the size (--size WxH).")
+        raise RequestError(
+            f"{source} does not say how large the picture is; give the size (--size WxH; height=, width=)."
+        )
     if fps is None:
-        raise RequestError(f"{source} does not say its frame rate; give it (--fps N).")
+        raise RequestError(f"{source} does not say its frame rate; give it (--fps N; fps=).")
     points = _in_places(frames)
     there = points[..., 2] > 0
     if not there.any():
