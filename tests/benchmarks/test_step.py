@@ -130,7 +130,7 @@ def test_processes_of_torchrun_share_the_videos(tmp_path: Path) -> None:
     ]
     assert [process.wait(timeout=250) for process in processes] == [0, 0]
     text = page.read_text("utf-8")
-    assert text.startswith("2 x CPU") and text.count("| iclora | half |") == 6
+    assert text.startswith("2 x CPU") and text.count("| iclora | half |") == 8
 
 
 def test_both_forwards_agree_on_what_they_are_given(step: Any) -> None:
