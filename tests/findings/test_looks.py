@@ -54,7 +54,9 @@ def test_a_grey_film_is_no_depth(side: int) -> None:
     depth = controls.depth(film)
     grey = controls.grey(film)
     assert look(depth).detail < 0.005 < 0.01 < look(grey).detail
-    assert said(depth, "depth") == [] and "looks like a film or a photo" in said(grey, "depth")[0]
+    # Of few pixels, things are as thin as edges are.
+    like = "soft grey edges on black" if side == 96 else "a film or a photo"
+    assert said(depth, "depth") == [] and f"looks like {like}" in said(grey, "depth")[0]
 
 
 def test_colours_are_told_apart() -> None:

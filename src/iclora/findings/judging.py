@@ -32,16 +32,23 @@ LEAST_RELIEF: Mapping[Family, float] = MappingProxyType({"smooth": 1e-3, "film":
 """Share of the picture around which the level changes; good: depth from 0.012, films from 0.009."""
 MOST_UNSTEADY: Mapping[Family, Mapping[str, float]] = MappingProxyType(
     {
-        "lines": {"unsteady_level": 0.025, "unsteady_amount": 0.2},
+        "lines": {"unsteady_level": 0.025, "unsteady_amount": 0.15, "unsteady_lines": 0.08},
         "trails": {"unsteady_level": 0.025, "unsteady_amount": 0.25},
         "strokes": {"unsteadiness": 0.03},
-        "smooth": {"unsteadiness": 0.045},
+        "smooth": {"unsteadiness": 0.045, "unsteady_places": 0.3},
         "normals": {"unsteadiness": 0.045},
         "film": {"unsteadiness": 0.03},
     }
 )
 """Good: level of lines 0, of trails to 0.014; amount of lines to 0.12, of trails to 0.14; strokes to 0.012,
 depth to 0.040, films to 0.010. Gains of 0.7 to 1 at random, frame by frame, give 0.048 and more."""
+_FLICKERS = MappingProxyType(
+    {
+        "unsteadiness": "a frame differs from its neighbours by {:.0%} of the mean",
+        "unsteady_lines": "{:.0%} of the lines are gone for a frame",
+        "unsteady_places": "in {:.0%} of the picture a frame lies beyond both of its neighbours",
+    }
+)
 _NAMED_RUNS = 3
 
 
@@ -148,12 +155,14 @@ def _likely(seen: Look) -> Family:
 
 def _say_unsteady(seen: Look, family: Family, kind: str | None, label: str, findings: Findings) -> None:
     measured = {name: getattr(seen, name) for name in MOST_UNSTEADY[family]}
-    shares = [share for name, share in measured.items() if share > MOST_UNSTEADY[family][name]]
-    if shares:
+    over = {name: share for name, share in measured.items() if share > MOST_UNSTEADY[family][name]}
+    if over:
+        worst = max(over, key=lambda name: over[name] / MOST_UNSTEADY[family][name])
+        how = _FLICKERS.get(worst, _FLICKERS["unsteadiness"]).format(over[worst])
         dials = dials_of(kind) if kind is not None and kind in CONTROLS else ()
         steadying = [f", or steady it with --{name} 0.5" for name in ("stabilise", "smooth") if name in dials]
         findings.warning(
-            f"{label}: it flickers: a frame differs from its neighbours by {max(shares):.0%} of the mean.",
+            f"{label}: it flickers: {how}.",
             advice=f"Choose levels and thresholds once for the whole clip{''.join(steadying)}.",
         )
 
