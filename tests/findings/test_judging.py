@@ -158,7 +158,7 @@ def test_lines_that_were_made_smaller_as_a_picture_is() -> None:
 
 def test_a_blurred_film_is_no_depth(filmed_clips: Path) -> None:
     film = media.read(filmed_clips / "carphone_pristine.mp4", max_frames=5)
-    blurred = controls.blur(controls.grey(film), radius=3.0)
+    blurred = controls.blur(controls.grey(film), radius=2.5)
     text = said(blurred, "depth")
     assert len(text) == 1 and "but this clip looks like a blurred film" in text[0]
     assert "For its depth use --control depth=a.mp4" in text[0]

@@ -72,8 +72,8 @@ UPSIDE_DOWN, LIGHT_ABOVE, MOST_LIGHT = -0.4, -0.1, 0.7
 light; and the share that is light by itself. Good: from -0.33, and to 0.37."""
 LEAST_STROKE_DARK = 0.25
 """Of soft edges and strokes; good: from 0.27."""
-MOST_BROAD_LINES, MOST_BROAD_STROKES = 0.2, 0.65
-"""Share of light that is no thin thing; good: lines 0, line art to 0.01, soft edges to 0.40, with
+MOST_BROAD_LINES, MOST_BROAD_STROKES = 0.05, 0.65
+"""Share of light that is no thin thing; good: lines 0, line art to 0.01, soft edges 0.07 to 0.40, with
 a blur of 4 to 0.62. Films: mostly from 0.74."""
 LEAST_PURPLE, MOST_PURPLE, LEAST_HEADS = 0.015, 0.003, 0.15
 """Of colours; good: poses purple from 0.038, where heads are seen, and trails none, and heads from 0.19."""

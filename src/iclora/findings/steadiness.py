@@ -82,8 +82,8 @@ def unsteadiness_in_places(
                 continue
             places.append(_beyond(one[0], two[0], three[0]))
             lines = [np.asarray(brightest >= _WHITE, np.uint8) for _, brightest in (one, two, three)]
-            stay = lines[0] & cv2.dilate(lines[2], _NEAR)
-            gone += int((stay & (1 - cv2.dilate(lines[1], _GONE))).sum())
+            stay = lines[0] & np.asarray(cv2.dilate(lines[2], _NEAR), np.uint8)
+            gone += int((stay > cv2.dilate(lines[1], _GONE)).sum())
             staying += int(stay.sum()) + _MOVING * int(lines[1].sum())
     if not places:
         return {}
