@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int16, UInt8
 
 from iclora.clip import Clip
-from iclora.findings.steadiness import unsteadiness, unsteadiness_in_places
+from iclora.findings.steadiness import brightest_channel, unsteadiness, unsteadiness_in_places
 from iclora.media.shaping import scale_picture
 
 LOOKED_PX = 256
@@ -167,10 +167,10 @@ def _measure(frame: Picture) -> dict[str, float]:
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     third = max(1, len(grey) // 3)
     return {
-        "spread": _spread(frame.max(axis=2)),
+        "spread": _spread(brightest_channel(frame)),
         "dark": float((~not_dark).mean()),
         "light": float((darkest >= _BRIGHT).mean()),
-        "drawn": float((_reached(frame.max(axis=2)) >= _MIDDLE).mean()),
+        "drawn": float((_reached(brightest_channel(frame)) >= _MIDDLE).mean()),
         "coloured": float(colourful.sum() / max(1, int(not_dark.sum()))),
         "lines": float(_fine_lines(frame, small)),
         "inverted_lines": float(_fine_lines(255 - frame, 255 - small)),
@@ -201,7 +201,7 @@ def _in_places(frame: Picture) -> tuple[np.ndarray, np.ndarray]:
     """A frame's small grey picture, and that of its brightest channel."""
     frame = np.ascontiguousarray(frame)
     grey = np.asarray(cv2.cvtColor(_small(frame), cv2.COLOR_RGB2GRAY), np.uint8)
-    return grey, _reached(frame.max(axis=2))
+    return grey, _reached(brightest_channel(frame))
 
 
 def _spread(brightest: Grey) -> float:
@@ -218,7 +218,7 @@ def _fine_lines(frame: Picture, small: Small) -> bool:
     darkest, brightest = int(frame.min()), int(frame.max())
     if brightest - darkest < _MIDDLE:  # faint lines are lines; that they are faint is said of its own
         frame, small = (_stretched(one, darkest, brightest) for one in (frame, small))
-    levels = frame.max(axis=2)
+    levels = brightest_channel(frame)
     bright = levels >= _MIDDLE
     share = float(bright.mean())
     if not share or (levels < _DARK).mean() < 0.5:
