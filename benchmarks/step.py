@@ -125,20 +125,25 @@ def useful_work(model: Any, layout: str, arguments: argparse.Namespace) -> int:
 def time_layout(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[Row]:
     """Time all forwards of a layout; rows come as they are done.
 
-    They take turns, so that a slow moment of the machine slows all of them. Compiled ones take turns with
-    those of their weighting alone, and each weighting is compiled anew, as one video would be: graphs that
-    others left behind would change how it is compiled.
+    They take turns, so that a slow moment of the machine slows all of them. Of compiled ones each weighting
+    is compiled anew with the unmasked ones it is compared with: graphs that others left behind would change
+    how it is compiled, and cards slow down as they get warm.
     """
     device = torch.device(arguments.device)
     times: dict[tuple[str, str, str], list[float]] = {}
     cases = groupby(
         runs_of(model, layout, arguments), lambda case: case[0].weighting if arguments.compile else layout
     )
-    for _, group in cases:
+    plain: list[tuple[Row, Run]] = []
+    for weighting, group in cases:
         torch.compiler.reset()
         torch._dynamo.utils.counters.clear()
         warm = [(warmed(row, run, arguments), run) for row, run in group]
         timed = [(row, run) for row, run in warm if row.peak_bytes is not None]
+        if weighting == WEIGHTINGS[0]:
+            plain = timed
+        else:
+            timed = [*((warmed(row, run, arguments), run) for row, run in plain), *timed]
         times |= {row.name: [] for row, _ in timed}
         for _ in range(arguments.rounds):
             for row, run in timed:

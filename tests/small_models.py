@@ -60,7 +60,8 @@ def contexts(model: Any, *, batch: int = 1, seed: int = 1) -> tuple[torch.Tensor
     """Draw encoded prompts of 3 tokens for both streams of a model."""
     config = model.config
     generator = torch.Generator().manual_seed(seed)
-    widths = (24, 16) if not config.use_prompt_embeddings else (TEXT_WIDTH, TEXT_WIDTH)
+    own = (config.cross_attention_dim, config.audio_cross_attention_dim)
+    widths = own if not config.use_prompt_embeddings else (TEXT_WIDTH, TEXT_WIDTH)
     video, audio = (torch.randn(batch, 3, width, generator=generator) for width in widths)
     return video, audio
 

@@ -218,6 +218,22 @@ def detach(transformer: Any, name: str) -> None:
         transformer.unload_lora()
 
 
+def merge(transformer: Any) -> None:
+    """Add the attached adapters to the weights for good: a step then costs what it does without them.
+
+    In half precision the sum is rounded to the weights' type.
+
+    Args:
+        transformer: The transformer they are attached to; afterwards none is.
+    """
+    with torch.no_grad():
+        for name, layer in _lora_layers(transformer).items():
+            layer.merge()
+            transformer.set_submodule(name, layer.get_base_layer())
+    if getattr(transformer, "peft_config", None):
+        transformer.unload_lora()
+
+
 def _inject(transformer: Any, ranks: Mapping[str, int], name: str) -> None:
     most = max(ranks.values())
     other = {re.escape(module): rank for module, rank in ranks.items() if rank != most}

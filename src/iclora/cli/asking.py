@@ -120,6 +120,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
         dtype=facts.recipe.dtype_on(said.device),
         device=said.device,
         offload=said.offload,
+        fp8=said.fp8,
     )
     return Asked(request=request, given=given, images=images)
 

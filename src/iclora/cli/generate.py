@@ -72,7 +72,8 @@ def generate(said: GenerateWords) -> None:
         references = references_of(asked, plan, said, report)
         num_said, plan = len(plan.findings), look_at_references(plan, references, asked)
         _say_and_check(plan, num_said)
-        pipe = load_planned(plan, device=said.device, offload=said.offload, progress=report)
+        where: dict[str, Any] = {"device": said.device, "offload": said.offload}
+        pipe = load_planned(plan, **where, merge=said.merge, compile=said.compile, progress=report)
         with together(pipe.components.transformer, said.device):
             result = pipe.run(plan, references=references, images=asked.images, progress=report)
         if not is_first():

@@ -122,7 +122,8 @@ def describe_plan(plan: Plan) -> str:
     """The plan in a few lines."""
     adapters = ", ".join(f"{adapter.name} at {adapter.weight:g}" for adapter in plan.adapters) or "none"
     lines = [
-        f"model     {plan.model}, {len(plan.sigmas) - 1} steps, guidance {_guidance(plan)}, seed {plan.seed}",
+        f"model     {plan.model}{' in 8 bits' if plan.fp8 else ''}, {len(plan.sigmas) - 1} steps, guidance "
+        f"{_guidance(plan)}, seed {plan.seed}",
         f"adapters  {adapters}",
         f"result    {plan.width}x{plan.height}, {plan.num_frames} frames at {plan.fps:.4g} per second "
         f"({plan.num_frames / plan.fps:.3g} s), {plan.num_target_tokens} tokens",

@@ -15,7 +15,8 @@ from iclora.pipeline.coding import (
     tokenise,
 )
 from iclora.pipeline.fitting import Drawable, draw_reference, extract_control, fit_reference, shrink_reference
-from iclora.pipeline.run import Image, Pipeline, Progress, Result, load, load_planned
+from iclora.pipeline.loading import load, load_planned
+from iclora.pipeline.run import Image, Pipeline, Progress, Result
 
 __all__ = [
     "Drawable",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import torch
+from torch import nn
+
+from iclora.checkpoints import Components
 
 # Frames of a tile that is decoded at once, and from one tile to the next; all tiles are blended.
 _TILE_FRAMES, _TILE_STRIDE = 80, 56
@@ -32,6 +36,14 @@ def at_work(device: str | None, *modules: Any) -> Iterator[None]:
             module.to("cpu")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def move(components: Components, device: str) -> None:
+    """Bring all parts of a model to a device."""
+    for part in fields(components):
+        module = getattr(components, part.name)
+        if isinstance(module, nn.Module):
+            module.to(device)
 
 
 @contextmanager

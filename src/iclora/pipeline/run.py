@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from iclora import adapters as adapter_files
 from iclora import checkpoints, geometry, media, sampling
 from iclora.clip import Clip
-from iclora.controls.devices import check_device
 from iclora.errors import RequestError
 from iclora.findings import Shown, look_closer
 from iclora.pipeline.coding import decode_frames, encode_frames, encode_prompt
@@ -22,7 +19,7 @@ from iclora.pipeline.fitting import draw_reference, fit_reference, shrink_refere
 from iclora.pipeline.guiding import guided_by
 from iclora.pipeline.placing import at_work, decoded_in_tiles
 from iclora.pipeline.sound import audio_target, decode_sound
-from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan, model_facts
+from iclora.plan import Plan, PlannedReference, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import (
     Reference,
     ReferenceTokens,
@@ -69,86 +66,6 @@ class Result:
     references: tuple[Clip, ...]
 
 
-def load(
-    model: str | Path = "tiny",
-    adapters: Sequence[str | Path | tuple[str | Path, float]] = (),
-    *,
-    device: str = "cpu",
-    dtype: torch.dtype | None = None,
-    offload: bool = False,
-    progress: Progress | None = None,
-) -> Pipeline:
-    """Load a model and attach adapters to it.
-
-    Args:
-        model: `tiny`, the model inside the package, a model folder, or a fetched repository of the hub.
-        adapters: Names of the model's own adapters, or files; each alone or with its weight.
-        device: Where to compute.
-        dtype: What to compute in; None: float32 on the CPU, and bfloat16 on a GPU for released models.
-        offload: Whether each part is on the device only while it is at work, and frames are decoded in tiles.
-        progress: Told of each part loaded.
-
-    Returns:
-        The pipeline, ready to generate.
-
-    Raises:
-        ModelError: If the model is missing or damaged.
-        AdapterError: If an adapter is missing, damaged, or made for another base.
-    """
-    pairs = (item if isinstance(item, tuple) else (item, 1.0) for item in adapters)
-    wanted = tuple((str(name), weight) for name, weight in pairs)
-    # The size is still to come: memory is compared with what one frame takes.
-    where: dict[str, Any] = {"device": device, "offload": offload, "num_frames": 1}
-    where["dtype"] = dtype or model_facts(str(model)).recipe.dtype_on(device)
-    plan = make_plan(Request(prompt="", model=str(model), adapters=wanted, **where))
-    plan.check()
-    return load_planned(plan, device=device, dtype=dtype, offload=offload, progress=progress)
-
-
-def load_planned(
-    plan: Plan,
-    *,
-    device: str = "cpu",
-    dtype: torch.dtype | None = None,
-    offload: bool = False,
-    progress: Progress | None = None,
-) -> Pipeline:
-    """Load what a plan names.
-
-    Args:
-        plan: A plan without errors.
-        device: Where to compute.
-        dtype: What to compute in; None: float32 on the CPU, and bfloat16 on a GPU for released models.
-        offload: Whether each part is on the device only while it is at work, and frames are decoded in tiles.
-        progress: Told of each part loaded.
-
-    Returns:
-        The pipeline, with the plan's adapters attached.
-
-    Raises:
-        RequestError: If there is no such device.
-        ModelError: If a part of the model is missing or damaged.
-        AdapterError: If an adapter is damaged.
-    """
-    check_device(device)
-    report = progress if progress is not None else _silent
-    total = 1 + len(plan.adapters)
-    report("loading", 0, total)
-    dtype = checkpoints.read_recipe(Path(plan.model_path)).dtype_on(device) if dtype is None else dtype
-    components = checkpoints.load(plan.model_path, device="cpu" if offload else device, dtype=dtype)
-    report("loading", 1, total)
-    for number, planned in enumerate(plan.adapters):
-        adapter = adapter_files.read(planned.path)
-        adapter_files.attach(components.transformer, adapter, planned.weight, f"adapter_{number}")
-        report("loading", 2 + number, total)
-    return Pipeline(
-        components=components,
-        model=plan.model,
-        adapters=tuple((planned.path, planned.weight) for planned in plan.adapters),
-        guest_of=device if offload else None,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """A loaded model with its adapters.
@@ -158,12 +75,14 @@ class Pipeline:
         model: The name or folder it was loaded from.
         adapters: The attached adapters, each with its weight.
         guest_of: The device where each part is only while it is at work; None: all stay where they are.
+        fp8: Whether the transformer's matrix products are of 8 bits.
     """
 
     components: checkpoints.Components
     model: str
     adapters: tuple[tuple[str, float], ...] = ()
     guest_of: str | None = None
+    fp8: bool = False
 
     def generate(  # noqa: PLR0913  the one call of the package: every dial has a default
         self,
@@ -223,6 +142,7 @@ class Pipeline:
             device=self.guest_of or str(self.components.transformer.device),
             offload=self.guest_of is not None,
             loaded=True,
+            fp8=self.fp8,
         )
         plan = make_plan(request)
         plan.check()
@@ -264,7 +184,7 @@ class Pipeline:
         plan.check()
         _check_count("references", len(references), len(plan.references))
         _check_count("images", len(images), len(plan.images))
-        report = progress if progress is not None else _silent
+        report = progress if progress is not None else silent
         prompts = self._prompts(plan)
         fitted = tuple(
             fit_reference(reference.clip, planned, plan)
@@ -394,5 +314,5 @@ def _check_count(what: str, given: int, planned: int) -> None:
         raise RequestError(f"{text}; plan and run with the same ones.")
 
 
-def _silent(what: str, done: int, total: int | None) -> None:
+def silent(what: str, done: int, total: int | None) -> None:
     """Report to nobody."""

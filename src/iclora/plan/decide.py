@@ -40,6 +40,12 @@ MIN_RATE = 0.01
 RATE_RANGE = (0.75, 1.25)
 """A control's frame rate is followed within these multiples of the model's own."""
 
+_AS_ASKED = (
+    *("model", "prompt", "negative_prompt", "seed", "images"),
+    *("guidance_scale", "more_guidance", "isolate", "fp8"),
+)
+"""What a plan takes from the request as it is."""
+
 
 def make_plan(request: Request) -> Plan:
     """Decide everything that has to be decided before a weight is loaded.
@@ -71,18 +77,12 @@ def make_plan(request: Request) -> Plan:
     one_way = looks_one_way(adapters, findings)
     cache = keep_references(request, facts, canvas.grid, references, findings, one_way=one_way)
     return Plan(
-        model=request.model,
+        **{name: getattr(request, name) for name in _AS_ASKED},
         model_path=str(facts.path),
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
         height=canvas.height,
         width=canvas.width,
         num_frames=canvas.num_frames,
         fps=canvas.fps,
-        seed=request.seed,
-        guidance_scale=request.guidance_scale,
-        more_guidance=request.more_guidance,
-        isolate=request.isolate,
         one_way=one_way,
         reference_cache=cache,
         sigmas=facts.recipe.sigmas,
@@ -90,7 +90,6 @@ def make_plan(request: Request) -> Plan:
         **_audio(request, facts, canvas),
         adapters=tuple(adapters),
         references=tuple(references),
-        images=request.images,
         memory=_memory(request, facts, canvas.grid, adapters, references, cache, findings),
         findings=tuple(findings),
     )
@@ -334,7 +333,7 @@ def _memory(  # noqa: PLR0913  all that takes memory
     later = sum(image.frame > 0 for image in request.images) * grid.height * grid.width
     num_tokens = grid.num_tokens + later + sum(one.grid.num_tokens for one in references)
     kept = 0 if ",host" in cache.mode else cache.num_bytes
-    memory = estimate_memory(facts, adapters, grid, num_tokens, kept, request.dtype)
+    memory = estimate_memory(facts, adapters, grid, num_tokens, kept, request.dtype, fp8=request.fp8)
     check_memory(memory, request.device, findings, offload=request.offload, loaded=request.loaded)
     return memory
 

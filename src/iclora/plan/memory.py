@@ -49,6 +49,8 @@ def estimate_memory(
     num_tokens: int,
     num_kept_bytes: int,
     dtype: torch.dtype,
+    *,
+    fp8: bool = False,
 ) -> PlannedMemory:
     """Estimate the most memory in use at a time.
 
@@ -59,6 +61,7 @@ def estimate_memory(
         num_tokens: Tokens that go through the transformer in a step, references included.
         num_kept_bytes: What is kept of references between steps, on the device.
         dtype: What is computed in.
+        fp8: Whether the transformer is in 8 bits.
 
     Returns:
         The parts of the estimate, in bytes.
@@ -70,8 +73,11 @@ def estimate_memory(
     names = _PARTS + (_AUDIO_PARTS if facts.recipe.has_audio else ())
     values = sum(_num_values(facts.path / name) for name in names)
     values += sum(adapters.read_outline(adapter.path).num_parameters for adapter in planned)
+    weights = values * dtype.itemsize
+    if fp8:
+        weights -= _num_values(facts.path / "transformer") * (dtype.itemsize - 1)
     return PlannedMemory(
-        weights=values * dtype.itemsize,
+        weights=weights,
         step=num_tokens * _width(facts.path) * (_VECTORS * dtype.itemsize + _ROTARY_BYTES),
         decoding=decoding_bytes(facts.path, grid, dtype),
         kept=num_kept_bytes,

@@ -153,6 +153,7 @@ class Request:
         device: Where to compute; a CUDA device that is there is compared with the memory needed.
         offload: Whether the computer holds the weights, and the device one part at a time.
         loaded: Whether the weights are there already.
+        fp8: Whether the transformer's matrix products are of 8 bits.
     """
 
     prompt: str
@@ -174,6 +175,7 @@ class Request:
     device: str = "cpu"
     offload: bool = False
     loaded: bool = False
+    fp8: bool = False
 
     def __post_init__(self) -> None:
         for name, values in (("size", self.size or ()), ("number of frames", (self.num_frames or 0,))):
@@ -285,6 +287,7 @@ class Plan:
     reference_cache: PlannedCache
     sigmas: tuple[float, ...]
     grid: LatentGrid
+    fp8: bool = False
     has_audio: bool
     num_audio_tokens: int = 0
     sound: bool = False

@@ -4,8 +4,8 @@
                                                 ├─ product, summed in 32 bits ──► times both scales, plus bias
     weights, one scale for each output ─────────┘
 
-It is an approximation. Elsewhere the same rounding is computed in the tokens' own type: slower, not smaller
-in what is computed, but with the same result.
+It is an approximation. On other devices the same rounding is computed in the tokens' own type, which saves
+memory and no time.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Fp8Linear(nn.Linear):
 
 
 def to_fp8(transformer: Any) -> None:
-    """Round the blocks' linear layers to 8 bits, in place; attach adapters before or merge them.
+    """Round the blocks' wide linear layers to 8 bits, in place; attach or merge adapters before.
+
+    What adapters add beside a layer stays as it is.
 
     Args:
         transformer: A diffusers ``LTX2VideoTransformer3DModel``, with or without adapters.
@@ -69,13 +71,13 @@ def to_fp8(transformer: Any) -> None:
     """
     found = 0
     for block in transformer.transformer_blocks:
-        for module in list(block.modules()):
-            for name, child in list(module.named_children()):
-                if isinstance(child, Fp8Linear):
-                    raise RequestError("This transformer is in 8 bits already: load it anew to change it.")
-                if type(child) is nn.Linear and _is_wide(child):
-                    setattr(module, name, Fp8Linear.of(child))
-                    found += 1
+        linears = [(name, module) for name, module in block.named_modules() if isinstance(module, nn.Linear)]
+        for name, linear in linears:
+            if isinstance(linear, Fp8Linear):
+                raise RequestError("This transformer is in 8 bits already: load it anew to change it.")
+            if ".lora_" not in name and _is_wide(linear):
+                block.set_submodule(name, Fp8Linear.of(linear))
+                found += 1
     if not found:
         raise RequestError("This transformer has no layer that could be rounded to 8 bits.")
 
