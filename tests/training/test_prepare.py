@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from iclora import checkpoints, controls, media
+from iclora.clip import Clip
 from iclora.errors import DatasetError, MediaError
-from iclora.pipeline import encode_frames, encode_prompt
+from iclora.geometry import factors_of
+from iclora.pipeline import encode_frames, encode_prompt, extract_control
+from iclora.plan.laying import Canvas
 from iclora.training import Bucket, Sample, Settings, Store
 from iclora.training import prepare as preparing
 from iclora.training.audit import Checked, Terms, audit
@@ -115,6 +118,24 @@ def test_several_controls_are_drawn_where_none_is_given(
     with torch.no_grad():
         assert torch.equal(store.load(0).references[0], encode_frames(components.vae, drawn.frames)[0])
     assert torch.equal(store.load(0).target, store.load(1).target)
+
+
+def test_lines_of_a_preset_are_those_that_generate_draws(
+    pairs: Path, components: checkpoints.Components, tmp_path: Path
+) -> None:
+    """Drawn of the clip itself at the preset's size, which is larger than the bucket."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    large = media.resize(media.read(pairs / "1.mp4", max_frames=9), 400, 400)
+    path = media.save(large, clips / "1.mp4")
+    found = audit(read_entries(clips), Terms(buckets=[BUCKET], drawn=True))
+    run(found, tmp_path / "out", components, controls={"canny": {"preset": "union"}}, downscale=1)
+    canvas = Canvas(height=64, width=64, num_frames=9, fps=16.0, factors=factors_of(components.vae))
+    drawn = extract_control("canny", media.film(path), canvas, preset="union")
+    assert isinstance(drawn, Clip)
+    with torch.no_grad():
+        expected = encode_frames(components.vae, drawn.frames)[0]
+    assert torch.equal(Store.open(tmp_path / "out").load(0).references[0], expected)
 
 
 def test_parts_of_several_processes_are_the_whole(

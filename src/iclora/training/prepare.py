@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,7 @@ def _draw(one: Checked, settings: Settings, components: checkpoints.Components, 
         fps=bucket.fps,
         factors=geometry.factors_of(components.vae),
     )
-    given: dict[str, tuple[Clip | Film, str | None, Mapping[str, Any]]]
+    given: dict[str, tuple[Clip, str | None, Mapping[str, Any]]]
     if entry.reference is not None:
         given = {entry.name: (_read(entry.reference, bucket, whole=True), None, {})}
     else:
@@ -210,12 +211,13 @@ def _draw(one: Checked, settings: Settings, components: checkpoints.Components, 
             for kind, dials in settings.controls.items()
         }
     rows, references = [], {}
-    for name, (clip, kind, dials) in given.items():
-        asked = ReferenceRequest(source=Facts.of(clip, name), control=kind, dials=dials)
+    for name, (read, kind, dials) in given.items():
+        asked = ReferenceRequest(source=Facts.of(read, name), control=kind, dials=dials)
         scales = (settings.downscale, settings.temporal_factor)
         planned = lay_reference(asked, scales, canvas, [], Findings())
+        clip: Clip | Film = read
         if kind is not None:
-            clip = extract_control(kind, clip, canvas, **planned.dials)
+            clip = _extract(kind, planned.dials, target, entry.video, bucket, canvas)
         references[name] = shrink_reference(fit_reference(clip, planned, canvas), planned).frames
         rows.append(
             Row(
@@ -233,15 +235,33 @@ def _draw(one: Checked, settings: Settings, components: checkpoints.Components, 
 
 def _read(source: Source, bucket: Bucket, *, whole: bool) -> Clip:
     """Read a clip at the bucket's rate, length and size; lines that shall stay `whole` keep their size."""
-    with opened(source) as path:
-        film = media.film(path, fps=bucket.fps, max_frames=bucket.num_frames)
+    with _filmed(source, bucket) as film:
         if not (whole and is_lines(film.read(1))):
             film = media.resize(film, bucket.height, bucket.width)
+        return film.read()
+
+
+@contextmanager
+def _filmed(source: Source, bucket: Bucket) -> Iterator[Film]:
+    """Lend a clip at the bucket's rate and length."""
+    with opened(source) as path:
+        film = media.film(path, fps=bucket.fps, max_frames=bucket.num_frames)
         if film.num_frames < bucket.num_frames:
             raise MediaError(
                 f"{source} has {film.num_frames} frames, and {bucket} takes {bucket.num_frames}."
             )
-        return film.read()
+        yield film
+
+
+def _extract(
+    kind: str, dials: Mapping[str, Any], target: Clip, source: Source, bucket: Bucket, canvas: Canvas
+) -> Clip | Film:
+    """Draw a control of a clip."""
+    if "preset" not in dials:
+        return extract_control(kind, target, canvas, **dials)
+    # A preset says at which size lines are drawn, which may be larger than the bucket.
+    with _filmed(source, bucket) as film:
+        return extract_control(kind, film, canvas, **dials)
 
 
 def _ahead(shard: Sequence[Checked], draw: Callable[[Checked], _Drawn]) -> Iterator[_Drawn | IcloraError]:
