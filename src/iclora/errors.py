@@ -5,6 +5,7 @@ IcloraError                     catch this to catch them all; the command line p
 ├── InputError                  what was handed in cannot be used
 │   ├── MediaError              a file or folder that cannot be read as pictures, video or sound
 │   └── RequestError            a size, count, prompt or option that cannot be met
+│       └── NothingToFollowError    a control, or the part of it asked about, holds nothing to compare with
 ├── OutputError                 a result that cannot be written: it exists, no permission, the disk is full
 ├── AdapterError                an adapter file that is damaged, unknown in part, or made for another base
 ├── ModelError                  a checkpoint that is missing, damaged or of an unknown kind
@@ -29,6 +30,10 @@ class MediaError(InputError):
 
 class RequestError(InputError):
     """A size, count, prompt or option cannot be met."""
+
+
+class NothingToFollowError(RequestError):
+    """A control, or the part of it that is asked about, holds nothing that a result could follow."""
 
 
 class OutputError(IcloraError):
