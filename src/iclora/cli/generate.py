@@ -48,7 +48,7 @@ def generate(said: GenerateWords) -> None:
 
     Example: iclora generate --prompt "a clay figure" --control canny=in.mp4 -o out.mp4
     """
-    output = check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=sources_of(said))
     _check_sound(said.output, said)
     # Imported here: it takes seconds, which --help and a path that cannot be written shall not.
     from iclora.cli.asking import gather, references_of, with_sound
@@ -92,7 +92,7 @@ def plan(said: PlanOutputWords) -> None:
     from iclora.plan import make_plan
 
     if said.output is not None:
-        check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
+        check_outputs(said.output, overwrite=said.overwrite, sources=sources_of(said))
         _check_sound(said.output, said)
     with bars() as report:
         asked = gather(said, report)
@@ -123,8 +123,15 @@ def _check_sound(output: str, said: PlanWords) -> None:
         )
 
 
-def _sources(said: PlanWords) -> list[Path]:
-    """Every file a command line reads pictures from."""
+def sources_of(said: PlanWords) -> list[Path]:
+    """Name every file a command line reads pictures from.
+
+    Args:
+        said: The words of the command line.
+
+    Returns:
+        Their paths.
+    """
     references = [parse_reference(text) for text in said.reference]
     taken = [parse_control(text, controls.CONTROLS) for text in said.control]
     files = [
