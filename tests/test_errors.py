@@ -7,6 +7,7 @@ TREE = {
     errors.InputError: errors.IcloraError,
     errors.MediaError: errors.InputError,
     errors.RequestError: errors.InputError,
+    errors.NothingToFollowError: errors.RequestError,
     errors.OutputError: errors.IcloraError,
     errors.AdapterError: errors.IcloraError,
     errors.ModelError: errors.IcloraError,
