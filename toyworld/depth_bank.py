@@ -27,17 +27,18 @@ CHUNK = 20
 SHAPES_KEPT = 3
 
 
-def seeds_from(first: int) -> Iterator[int]:
-    """Yields the seeds of the bank: all solid scenes, and every third of flat shapes.
+def seeds_from(first: int, *, shapes_kept: int = SHAPES_KEPT) -> Iterator[int]:
+    """Yields the seeds of a bank: all solid scenes, and some of flat shapes.
 
     Args:
         first: The first seed that may come.
+        shapes_kept: Of the flat ones, one in so many.
 
     Yields:
         Seeds, rising.
     """
     for seed in itertools.count(first):
-        if seed % SHAPES_KEPT == 0 or not isinstance(scene_of(seed)[0], ShapeScene):
+        if seed % shapes_kept == 0 or not isinstance(scene_of(seed)[0], ShapeScene):
             yield seed
 
 

@@ -199,6 +199,6 @@ def test_tracks_that_the_size_crops_away_are_told(
     assert ("t.json: Off the canvas: track 2 at frame 0." in said) is told
 
 
-def test_results_are_not_scored_by_tracks_yet(film_path: Path) -> None:
+def test_results_are_not_scored_by_drawn_tracks(film_path: Path) -> None:
     code, said = run("evaluate", "--control", "tracks", "--reference", film_path, "--video", film_path)
-    assert code == 1 and "is not a control that can be scored; accepted: canny" in said
+    assert code == 1 and "give the tracks as a .json" in said

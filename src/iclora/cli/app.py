@@ -23,6 +23,7 @@ from iclora.cli import (
     inspect,
     models,
     prepare,
+    sweep,
 )
 from iclora.cli.present import say
 from iclora.errors import IcloraError
@@ -69,6 +70,7 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("sweep")(sweep.sweep)
 app.command("prepare")(prepare.prepare)
 app.command("doctor")(doctor.doctor)
 control.app.command("depth")(control_depth.depth)

@@ -16,6 +16,7 @@ from iclora import controls, media
 from iclora.checkpoints import MoreGuidance
 from iclora.cli import words
 from iclora.cli.control import cache_of
+from iclora.cli.masks import mask_levels
 from iclora.cli.options import PlanWords
 from iclora.cli.present import steps_of
 from iclora.cli.words import ReferenceWords
@@ -37,7 +38,7 @@ from iclora.plan import (
     follow_rate,
     model_facts,
 )
-from iclora.reference import Reference, shrink_mask
+from iclora.reference import Reference, attention_for, shrink_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +87,14 @@ def gather(said: PlanWords, report: Progress) -> Asked:
     Raises:
         IcloraError: If a word cannot be understood, or a file, the model or an adapter cannot be read.
     """
+    said = _evened(said)
     size = None if said.size is None else words.parse_size(said.size)
     adapters = tuple(words.parse_adapter(text) for text in said.adapter)
     wanted = [_control_of(text) for text in said.control]
     wanted += [words.parse_reference(text) for text in said.reference]
     pictures = [words.parse_image(text) for text in said.image]
     _check_about_references(said, wanted)
+    wanted = [dataclasses.replace(one, mask=one.mask or said.attention_mask) for one in wanted]
     check_device(said.device)
     facts = model_facts(said.model)
     given = tuple(_open(wanted, said, facts, report))
@@ -170,7 +173,7 @@ def reference_of(
         clip=clip,
         strength=planned.strength,
         attention_strength=planned.attention_strength,
-        attention_mask=mask_of(one, planned, plan, said),
+        attention_mask=mask_of(one, planned, plan),
         downscale=planned.downscale,
         temporal_factor=planned.temporal_factor,
     )
@@ -194,6 +197,18 @@ def _guidance(said: PlanWords, facts: ModelFacts) -> dict[str, Any]:
         "guidance_scale": scale,
         "more_guidance": MoreGuidance(**numbers, stg_blocks=own.stg_blocks),
     }
+
+
+def _evened(said: PlanWords) -> PlanWords:
+    """Say an even control strength as the attention strength it comes to."""
+    if said.control_strength is None:
+        return said
+    if said.attention_strength != 1:
+        raise RequestError("--control-strength and --attention-strength are one dial; say one of them.")
+    if not (said.control or said.reference):
+        raise RequestError("--control-strength is about references, but there are none; add --control.")
+    strength = attention_for(said.control_strength)
+    return dataclasses.replace(said, attention_strength=strength, control_strength=None)
 
 
 def _control_of(text: str) -> ReferenceWords:
@@ -335,31 +350,24 @@ def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
         filmed=isinstance(one.clip, (Clip, Film)),
         strength=one.said.strength,
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
-        masked=one.said.mask is not None or said.attention_mask is not None,
+        masked=one.said.mask is not None,
         downscale=one.said.downscale,
     )
 
 
-def mask_of(
-    one: Given, planned: PlannedReference, plan: Plan, said: PlanWords
-) -> Float32[np.ndarray, ...] | None:
+def mask_of(one: Given, planned: PlannedReference, plan: Plan) -> Float32[np.ndarray, ...] | None:
     """Read the mask of a reference, if it has one, each frame averaged by the reference's latent cells.
 
     Args:
         one: What was read.
         planned: What the plan says of it.
         plan: The plan.
-        said: The words of the command line.
 
     Returns:
         White 1 and black 0: `h w` of a picture, `f h w` of a clip on the clock of the result.
     """
-    path = one.said.mask or said.attention_mask
-    if path is None:
+    if one.said.mask is None:
         return None
-    film = media.film(path, fps=plan.fps, max_frames=plan.num_frames)
-    if film.num_frames > 1:
-        film = media.resample(film, fps=plan.fps, num_frames=plan.num_frames)
-    levels = (frame.mean(axis=2, dtype=np.float32) / np.float32(255) for frame in film.frames)
+    levels = mask_levels(one.said.mask, fps=plan.fps, num_frames=plan.num_frames)
     cells = [shrink_mask(torch.as_tensor(frame)[None], planned.grid)[0].numpy() for frame in levels]
     return cells[0] if len(cells) == 1 else np.stack(cells)

@@ -100,13 +100,13 @@ def _shown(
             f"{planned.label}: the film is looked at and not its {planned.control}, as {estimator} is "
             f"fetched on first use; now with: iclora models fetch {estimator}."
         )
-        return Shown(clip=film, mask=mask_of(one, planned, plan, said), is_film=True)
+        return Shown(clip=film, mask=mask_of(one, planned, plan), is_film=True)
     slow = estimator is not None and estimator not in QUICK and plan.num_frames > FEW_FRAMES
     start = dataclasses.replace(plan, num_frames=FEW_FRAMES) if slow else plan
     made = reference_of(one, planned, start, said, report)
     if slow:
         findings.note(f"{planned.label}: looked at in its first {FEW_FRAMES} frames, as {estimator} is slow.")
-    mask = mask_of(one, planned, plan, said) if slow else made.attention_mask  # of all frames
+    mask = mask_of(one, planned, plan) if slow else made.attention_mask  # of all frames
     return Shown(clip=made.clip, mask=mask, is_start=slow, film=film)
 
 

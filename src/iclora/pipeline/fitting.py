@@ -20,12 +20,14 @@ from iclora.reference import Reference
 
 Drawable = Clip | Film | Tracks | Poses | DepthFilm
 """What controls are drawn from: a film, or points and depth that are there already."""
+Onto = Plan | Canvas | Clip
+"""What controls are laid over: a result, or what says its size and clock."""
 
 
 def extract_control(
     kind: str,
     source: Drawable,
-    plan: Plan | Canvas,
+    plan: Onto,
     *,
     cache: controls.Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -39,7 +41,7 @@ def extract_control(
     Args:
         kind: A name in `controls.CONTROLS`.
         source: The filmed clip or film, or points or depth to draw. Depth is drawn at its own size.
-        plan: The plan, or the size and clock of the result.
+        plan: The plan, the size and clock of the result, or the result.
         cache: Where what takes long to find is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
         **dials: Of the control, such as those of the planned reference; a mask may be a path.
@@ -51,22 +53,40 @@ def extract_control(
         IcloraError: If the control cannot be drawn from it.
     """
     dials = controls.drawing(kind, dials)
-    laid: Drawable = source
-    if isinstance(source, Tracks):
-        laid = fit_tracks(retime_tracks(source, plan.fps), plan.height, plan.width)
-    elif isinstance(source, Poses):
-        laid = fit(retime(source, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
-    elif isinstance(source, (Clip, Film)):
-        laid = media.resample(source, fps=plan.fps, num_frames=plan.num_frames)
-        preset = dials.get("preset", "auto") if kind == "canny" else "auto"
-        laid = media.hold(media.resize(laid, *controls.drawing_size(preset, plan.height, plan.width)))
-        if dials.get("mask") is not None:
-            dials["mask"] = _mask(dials["mask"], source, plan)
+    preset = dials.get("preset", "auto") if kind == "canny" else "auto"
+    laid = lay_over(source, plan, size=controls.drawing_size(preset, plan.height, plan.width))
+    if isinstance(source, (Clip, Film)) and dials.get("mask") is not None:
+        dials["mask"] = _mask(dials["mask"], source, plan)
     kept = {"cache": cache} if kind in controls.CACHED else {}
     drawn: Clip | Film = controls.CONTROLS[kind](laid, progress=progress, **kept, **dials)
     if kind == "canny":
         return _fit_lines(drawn, plan, int(dials.get("thickness", 1)))
     return media.hold_small(drawn)
+
+
+def lay_over(source: Drawable, result: Onto, *, size: tuple[int, int] | None = None) -> Drawable:
+    """Bring what a control is drawn from to the clock and the size of a result.
+
+    Args:
+        source: The filmed clip or film, or points. Depth stays as it is.
+        result: The result, the plan of it, or its size and clock.
+        size: Height and width that what is filmed is brought to, in pixels; None: those of the result.
+
+    Returns:
+        The same, laid over the result, a film as a clip; tracks keep their length.
+
+    Raises:
+        RequestError: If nothing of it lies on the result.
+    """
+    if isinstance(source, Tracks):
+        return fit_tracks(retime_tracks(source, result.fps), result.height, result.width)
+    if isinstance(source, Poses):
+        retimed = retime(source, fps=result.fps, num_frames=result.num_frames)
+        return fit(retimed, result.height, result.width)
+    if isinstance(source, (Clip, Film)):
+        laid = media.resample(source, fps=result.fps, num_frames=result.num_frames)
+        return media.hold(media.resize(laid, *(size or (result.height, result.width))))
+    return source
 
 
 def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) -> Reference:
@@ -89,7 +109,7 @@ def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) 
     return replace(reference, clip=clip, control=None, dials={})
 
 
-def _mask(mask: Clip | Film | str | Path, source: Clip | Film, plan: Plan | Canvas) -> Clip:
+def _mask(mask: Clip | Film | str | Path, source: Clip | Film, plan: Onto) -> Clip:
     """A mask of a film, read where it is a path, and laid over the result as the film is."""
     if isinstance(mask, (str, Path)):
         mask = media.film(mask, fps=plan.fps, max_frames=plan.num_frames)
@@ -98,7 +118,7 @@ def _mask(mask: Clip | Film | str | Path, source: Clip | Film, plan: Plan | Canv
     return media.hold(controls.fit_mask(mask, source, (plan.height, plan.width)))
 
 
-def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan | Canvas) -> Clip:
+def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Onto) -> Clip:
     """Bring a reference to the clock and size of the result.
 
     Lines stay white; where they are thinner than the adapter was trained on, they are drawn as thick as that.
@@ -106,7 +126,7 @@ def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan | Can
     Args:
         clip: The reference, its control already extracted; a film is brought there as it is read.
         planned: What the plan says of it.
-        plan: The plan, or the size and clock of the result.
+        plan: The plan, the size and clock of the result, or the result.
 
     Returns:
         The reference laid over the result.
@@ -117,7 +137,7 @@ def fit_reference(clip: Clip | Film, planned: PlannedReference, plan: Plan | Can
     return media.hold(media.resize(clip, plan.height, plan.width))
 
 
-def _fit_lines(clip: Clip | Film, plan: Plan | Canvas, thickness: int) -> Clip:
+def _fit_lines(clip: Clip | Film, plan: Onto, thickness: int) -> Clip:
     same = (clip.height, clip.width) == (plan.height, plan.width)
     if not same and clip.height >= plan.height and clip.width >= plan.width:
         return media.hold(controls.resize_lines(clip, plan.height, plan.width, thickness=thickness))

@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from iclora.controls.depths.batches import in_batches
-from iclora.errors import ModelError
 
 if TYPE_CHECKING:
     from iclora.controls.depths.network import TinyDepthNetwork
@@ -95,17 +94,6 @@ def load(path: Path = WEIGHTS) -> TinyDepthNetwork:
     Raises:
         ModelError: If the file is missing, damaged or holds other weights.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from iclora.controls.depths.network import TinyDepthNetwork, read_weights
 
-    from iclora.controls.depths.network import TinyDepthNetwork
-
-    network = TinyDepthNetwork()
-    try:
-        network.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"{path} does not hold the depth estimator ({reason}). Install the package again."
-        ) from error
-    return network
+    return read_weights(TinyDepthNetwork(), path, "the depth estimator")
