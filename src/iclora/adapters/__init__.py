@@ -1,7 +1,7 @@
 """LoRA files: read with every key accounted for, attached, weighed, detached, created and written."""
 
 from iclora.adapters.attach import VIDEO_TARGETS, attach, attached, create, detach, misfit, set_weights, take
-from iclora.adapters.files import Adapter, LowRank, describe, read, write
+from iclora.adapters.files import Adapter, LowRank, describe, encode, read, write
 from iclora.adapters.names import diffusers_name, official_name
 from iclora.adapters.outline import LayerSize, Outline, control_settings, read_outline
 
@@ -18,6 +18,7 @@ __all__ = [
     "describe",
     "detach",
     "diffusers_name",
+    "encode",
     "misfit",
     "official_name",
     "read",

@@ -19,6 +19,7 @@ from iclora.cli import (
     generate,
     inspect,
     models,
+    train,
 )
 from iclora.cli.present import say
 from iclora.errors import IcloraError
@@ -64,6 +65,7 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 control.app.command("depth")(control_depth.depth)
 control.app.command("pose")(control_pose.pose)

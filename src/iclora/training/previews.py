@@ -1,0 +1,184 @@
+"""Clips made of held-out references while a training runs, by the pipeline that users have, and their scores.
+
+held-out sample ─ decode ─► control ─► pipeline ─► clip ─► the control is found in it again ─► score
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from iclora import adherence, media
+from iclora.clip import Clip
+from iclora.errors import OutputError, RequestError
+from iclora.pipeline import Image, Pipeline, decode_frames
+from iclora.pipeline.placing import at_work
+from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
+from iclora.reference import Reference
+from iclora.training.run import Run
+from iclora.training.store import Row
+
+SCORERS: Mapping[str, Callable[[Clip, Clip], float]] = MappingProxyType(
+    {"canny": lambda control, result: adherence.canny(control, result).f1}
+)
+"""How well a result follows a control, by the control's name: 0 not at all, 1 fully."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Preview:
+    """A clip made of held-out references.
+
+    Attributes:
+        row: The sample.
+        result: What was made.
+        rows: The control, the result and the true clip, to be looked at.
+        score: How well it follows; None where its control cannot be scored.
+    """
+
+    row: Row
+    result: Clip
+    rows: tuple[Clip, ...]
+    score: float | None
+
+
+def chosen_for_previews(run: Run) -> list[int]:
+    """Choose held-out samples: the first ones of each control.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Places in the store's samples.
+    """
+    chosen: dict[str, list[int]] = {}
+    for place in run.store.indices("held_out"):
+        of_kind = chosen.setdefault(run.store.samples[place].control, [])
+        if len(of_kind) < run.settings.watch.num_previews:
+            of_kind.append(place)
+    return [place for places in chosen.values() for place in places]
+
+
+def make_preview(run: Run, place: int, adapter: Path) -> Preview:
+    """Make a clip of a held-out sample's references, and score it.
+
+    Args:
+        run: The run, with all parts of its base.
+        place: The sample's place in the store.
+        adapter: The adapter's file as it is now; the weights in use are those being trained.
+
+    Returns:
+        The preview.
+
+    Raises:
+        RequestError: The pipeline refuses the sample, or makes values that are not finite.
+    """
+    components = run.base.components
+    assert components is not None
+    device = run.accelerator.device
+    row, sample = run.store.samples[place], run.store.load(place)
+    parts = (components.vae, components.text_encoder, components.connectors)
+    with at_work(None if device.type == "cpu" else str(device), *parts), torch.inference_mode():
+        controls, target = (
+            tuple(_decoded(run, latents, row) for latents in side)
+            for side in (sample.references, (sample.target,))
+        )
+        pipeline = Pipeline(components=components, model=run.settings.model, adapters=((str(adapter), 1.0),))
+        first = target[0] if run.settings.conditioning.first_frame > 0.5 else None
+        result, references = _made(run, pipeline, row, controls, first)
+    scorer = SCORERS.get(row.control)
+    score = None if scorer is None or not references else _scored(scorer, references[0], result)
+    return Preview(row=row, result=result, rows=(*references, result, *target), score=score)
+
+
+def _made(
+    run: Run, pipeline: Pipeline, row: Row, controls: tuple[Clip, ...], first: Clip | None
+) -> tuple[Clip, tuple[Clip, ...]]:
+    """Make the clip, and return its references as they were used."""
+    bucket, settings = row.bucket, run.store.settings
+    factors: dict[str, Any] = {"downscale": settings.downscale, "temporal_factor": settings.temporal_factor}
+    asked = tuple(
+        ReferenceRequest(source=Source.of(control, f"reference {number}"), **factors)
+        for number, control in enumerate(controls, 1)
+    )
+    pictures = () if first is None else (Image(clip=replace(first, frames=first.frames[:1])),)
+    request = Request(
+        prompt=row.caption,
+        model=run.settings.model,
+        adapters=pipeline.adapters,
+        references=asked,
+        images=tuple(ImageRequest(label="first frame", frame=0) for _ in pictures),
+        size=(bucket.height, bucket.width),
+        num_frames=bucket.num_frames,
+        fps=bucket.fps,
+        seed=run.settings.watch.seed,
+        guidance_scale=pipeline.components.recipe.guidance_scale,
+        sound=False,
+        dtype=run.base.dtype,
+        device=str(run.accelerator.device),
+        loaded=True,
+    )
+    plan = make_plan(request)
+    made = pipeline.run(plan, references=[Reference(control) for control in controls], images=pictures)
+    return made.clip, made.references
+
+
+def _decoded(run: Run, latents: torch.Tensor, row: Row) -> Clip:
+    """Decode latents of a sample, and hold frames that a temporal factor left out."""
+    assert run.base.components is not None
+    vae = run.base.components.vae
+    frames = decode_frames(vae, latents[None].to(vae.device))
+    clip = Clip(frames=frames, fps=row.bucket.fps * frames.shape[0] / row.bucket.num_frames)
+    if len(frames) == row.bucket.num_frames:
+        return replace(clip, fps=row.bucket.fps)
+    return media.resample(clip, fps=row.bucket.fps, num_frames=row.bucket.num_frames)
+
+
+def _scored(scorer: Callable[[Clip, Clip], float], control: Clip, result: Clip) -> float | None:
+    try:
+        return scorer(control, result)
+    except RequestError:
+        return None  # a control that shows nothing, such as no line, cannot be followed
+
+
+def write_preview(folder: Path, preview: Preview) -> None:
+    """Write a preview as a clip, and as a picture that shows it beside its control and the true clip.
+
+    Args:
+        folder: Where to; made if missing.
+        preview: The preview.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made ({error.strerror}). Free some space.") from error
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in preview.row.id)
+    media.save(preview.result, folder / f"{name}.mp4", overwrite=True)
+    said = "" if preview.score is None else f" {preview.score:.3f}"
+    labels = [f"{preview.row.control or 'reference'}"] * (len(preview.rows) - 2)
+    labels += [f"made{said}", "true clip"]
+    sheet = media.contact_sheet(preview.rows, labels=labels, num_columns=5, height=96)
+    media.save_image(sheet, folder / f"{name}.png", overwrite=True)
+
+
+def mean_scores(previews: list[tuple[str, float | None]]) -> dict[str, float]:
+    """Average scores by control.
+
+    Args:
+        previews: Control and score of each.
+
+    Returns:
+        The mean of each control that was scored.
+    """
+    by_kind: dict[str, list[float]] = {}
+    for kind, score in previews:
+        if score is not None:
+            by_kind.setdefault(kind, []).append(score)
+    return {kind: sum(scores) / len(scores) for kind, scores in by_kind.items()}
