@@ -126,3 +126,10 @@ def test_a_damaged_tokenizer_is_named(folder: Path) -> None:
         path.write_text("{")
     with pytest.raises(ModelError, match="The tokenizer in .* cannot be loaded"):
         load(folder)
+
+
+def test_parts_may_be_left_out(folder: Path) -> None:
+    shutil.rmtree(folder / "transformer")
+    components = load(folder, without=("transformer", "text_encoder"))
+    assert components.transformer is None and components.text_encoder is None
+    assert components.vae is not None and components.connectors is not None

@@ -6,7 +6,7 @@ model_index.json  the same, and audio_vae/  vocoder/  scheduler/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,16 @@ def load(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     progress: Callable[[str], None] | None = None,
+    without: Collection[str] = (),
 ) -> Components:
-    """Load all parts of a model, one after the other: the CPU's memory holds one part that goes elsewhere.
+    """Load the parts of a model, one after the other: the CPU's memory holds one part that goes elsewhere.
 
     Args:
         model: `tiny`, the model inside the package, a model folder, or a fetched repository of the hub.
         device: Where the weights go.
         dtype: Their type in memory, whatever it is on disk; None: what the model is computed in there.
         progress: Called with the name of each part before it is loaded.
+        without: Parts that are not needed, such as `transformer`; they are None.
 
     Returns:
         The parts, in evaluation mode, without gradients.
@@ -103,12 +105,15 @@ def load(
     dtype = recipe.dtype_on(device) if dtype is None else dtype
     names = ["transformer", "vae", "connectors", "text_encoder"]
     names += ["audio_vae", "vocoder"] if recipe.has_audio else []
-    parts = {}
+    parts: dict[str, Any] = dict.fromkeys(names)
     for name in names:
+        if name in without:
+            continue
         if progress is not None:
             progress(name)
         # Rounding adds up over the many convolutions of a vocoder, and it is small.
         part = load_part(folder / name, torch.float32 if name == "vocoder" else dtype)
         parts[name] = part.to(device).eval().requires_grad_(False)
-    check_supported(parts["transformer"].config, folder)
+    if parts["transformer"] is not None:
+        check_supported(parts["transformer"].config, folder)
     return Components(tokenizer=load_tokenizer(folder / "tokenizer"), recipe=recipe, path=folder, **parts)

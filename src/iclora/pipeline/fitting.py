@@ -15,6 +15,7 @@ from iclora.controls.depths import Depths
 from iclora.controls.point_tracks import Tracks, fit_tracks, retime_tracks
 from iclora.controls.poses import Poses, fit, retime
 from iclora.plan import Plan, PlannedReference
+from iclora.plan.laying import Canvas
 from iclora.reference import Reference
 
 Drawable = Clip | Tracks | Poses | Depths
@@ -24,7 +25,7 @@ Drawable = Clip | Tracks | Poses | Depths
 def extract_control(
     kind: str,
     source: Drawable,
-    plan: Plan,
+    plan: Plan | Canvas,
     *,
     cache: controls.Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -35,7 +36,7 @@ def extract_control(
     Args:
         kind: A name in `controls.CONTROLS`.
         source: The filmed clip, or points or depth to draw. Depth is drawn at its own size.
-        plan: The plan.
+        plan: The plan, or the size and clock of the result.
         cache: Where what takes long to find is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
         **dials: Of the control, such as those of the planned reference; a mask may be a path.
@@ -82,7 +83,7 @@ def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) 
     return replace(reference, clip=clip, control=None, dials={})
 
 
-def _mask(mask: Clip | str | Path, source: Clip, plan: Plan) -> Clip:
+def _mask(mask: Clip | str | Path, source: Clip, plan: Plan | Canvas) -> Clip:
     """A mask of a film, read where it is a path, and laid over the result as the film is."""
     if not isinstance(mask, Clip):
         mask = media.read(mask, fps=plan.fps, max_frames=plan.num_frames)
@@ -90,7 +91,7 @@ def _mask(mask: Clip | str | Path, source: Clip, plan: Plan) -> Clip:
     return mask if mask.num_frames == 1 else media.resample(mask, fps=plan.fps, num_frames=plan.num_frames)
 
 
-def fit_reference(clip: Clip, planned: PlannedReference, plan: Plan) -> Clip:
+def fit_reference(clip: Clip, planned: PlannedReference, plan: Plan | Canvas) -> Clip:
     """Bring a reference to the clock and size of the result.
 
     Lines stay white; where they are thinner than the adapter was trained on, they are drawn as thick as that.
@@ -98,7 +99,7 @@ def fit_reference(clip: Clip, planned: PlannedReference, plan: Plan) -> Clip:
     Args:
         clip: The reference, its control already extracted.
         planned: What the plan says of it.
-        plan: The plan.
+        plan: The plan, or the size and clock of the result.
 
     Returns:
         The reference laid over the result.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from iclora import checkpoints
-from iclora.errors import DatasetError
+from iclora.errors import DatasetError, ModelError
 
 VERSION = 1
 """Of the layout; a folder of another one is refused."""
@@ -71,6 +71,9 @@ class Settings:
         fps: Frames per second of all targets.
         buckets: The sizes there may be.
         trigger: Word put before each caption; empty for none.
+        held_out: Share or number of clips that are not trained on.
+        shard_size: Clips in a shard.
+        dataset: Digest of the clips and their captions; empty: not known.
         version: Of the layout.
     """
 
@@ -83,6 +86,9 @@ class Settings:
     fps: float
     buckets: tuple[Bucket, ...]
     trigger: str = ""
+    held_out: float = 0.0
+    shard_size: int = 0
+    dataset: str = ""
     version: int = VERSION
 
     @property
@@ -226,25 +232,41 @@ class Store:
         return [index for index, row in enumerate(self.samples) if row.split == split]
 
 
-def fingerprint(components: checkpoints.Components) -> str:
+def fingerprint(folder: Path) -> str:
     """Tell models apart by what encodes clips and prompts: the autoencoder, the text encoder, the connectors.
 
-    Some values of each weight are looked at, in bfloat16, so that the type in memory makes no difference.
+    A few values of each weight are read from the files, in bfloat16, so that a copy in another type is the
+    same.
 
     Args:
-        components: The parts of the model.
+        folder: The model's folder, such as `Components.path`.
 
     Returns:
         16 letters and digits.
+
+    Raises:
+        ModelError: A file is damaged.
     """
     digest = hashlib.sha256()
-    for part in (components.vae, components.text_encoder, components.connectors):
-        for name, weight in sorted(part.state_dict().items()):
-            step = max(1, weight.numel() // _FINGERPRINT_VALUES)
-            some = weight.flatten()[::step].to("cpu", torch.bfloat16)
-            digest.update(f"{name} {tuple(weight.shape)}".encode())
-            digest.update(some.view(torch.int16).numpy().tobytes())
+    for part in ("vae", "text_encoder", "connectors"):
+        lines = [line for path in (folder / part).glob("*.safetensors") for line in _glimpse(path)]
+        for line in sorted(lines):
+            digest.update(line)
     return digest.hexdigest()[:16]
+
+
+def _glimpse(path: Path) -> Iterator[bytes]:
+    """Name, shape and first values of each weight of a file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():
+                weight = file.get_slice(name)
+                shape = tuple(weight.get_shape())
+                values = (weight[:1] if len(shape) > 1 else file.get_tensor(name)).flatten()
+                some = values[:_FINGERPRINT_VALUES].to(torch.bfloat16).view(torch.int16)
+                yield f"{name} {shape}".encode() + some.numpy().tobytes()
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read ({error}). Fetch the model again.") from error
 
 
 def _open_own(folder: Path) -> Store:
