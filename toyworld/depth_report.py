@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 
+from iclora.adherence import rank_correlation
 from iclora.controls.depths.network import TinyDepthNetwork
 from iclora.controls.depths.tiny import Tiny, load
 from toyworld.render import HELD_OUT_SEED_START, render, scene_of
@@ -25,27 +26,6 @@ from toyworld.shapes import ShapeScene
 Estimator = Callable[[UInt8[np.ndarray, "h w 3"]], Float32[np.ndarray, "h w"]]
 SIZE = 256
 """Pixels of the rendered pictures, as wide as high."""
-
-
-def rank_correlation(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) -> float:
-    """Spearman's: the correlation of ranks, equal values sharing the mean of theirs.
-
-    Args:
-        first: Any numbers.
-        second: As many.
-
-    Returns:
-        -1 to 1; 0 where either is the same everywhere.
-    """
-    ranks = [_ranks(first), _ranks(second)]
-    if min(rank.std() for rank in ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
 @cache

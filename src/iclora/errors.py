@@ -6,6 +6,7 @@ IcloraError                     catch this to catch them all; the command line p
 │   ├── MediaError              a file or folder that cannot be read as pictures, video or sound
 │   ├── DatasetError            a dataset, or a folder prepared from one, that cannot be trained on
 │   └── RequestError            a size, count, prompt or option that cannot be met
+│       └── NothingToFollowError    a control, or the part of it asked about, holds nothing to compare with
 ├── OutputError                 a result that cannot be written: it exists, no permission, the disk is full
 ├── AdapterError                an adapter file that is damaged, unknown in part, or made for another base
 ├── ModelError                  a checkpoint that is missing, damaged or of an unknown kind
@@ -35,6 +36,10 @@ class DatasetError(InputError):
 
 class RequestError(InputError):
     """A size, count, prompt or option cannot be met."""
+
+
+class NothingToFollowError(RequestError):
+    """A control, or the part of it that is asked about, holds nothing that a result could follow."""
 
 
 class OutputError(IcloraError):

@@ -11,7 +11,7 @@ from iclora.controls.depths.network import TinyDepthNetwork
 from iclora.controls.depths.tiny import load
 from toyworld import depth_bank, train_depth
 from toyworld.depth_batches import SIZES, DepthBank, batch
-from toyworld.depth_report import held_out_scores, motorcycle, rank_correlation, score
+from toyworld.depth_report import held_out_scores, motorcycle, score
 from toyworld.render import HELD_OUT_SEED_START, scene_of
 from toyworld.shapes import ShapeScene
 
@@ -70,15 +70,6 @@ def test_weights_are_trained_and_kept(bank: DepthBank, tmp_path: Path) -> None:
     assert "rank correlation" in said[-1]
     load(tmp_path / "a.safetensors")
     assert train_depth.rate_at(0) == 0 and train_depth.rate_at(0.02) == train_depth.RATE
-
-
-def test_rank_correlation() -> None:
-    values = np.array([1.0, 2, 3, 4])
-    assert rank_correlation(values, values**3) == pytest.approx(1)
-    assert rank_correlation(values, -values) == pytest.approx(-1)
-    # ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4
-    assert rank_correlation(np.array([1.0, 5, 5, 9]), values) == pytest.approx(4.5 / np.sqrt(4.5 * 5))
-    assert rank_correlation(np.ones(4), values) == 0
 
 
 def test_only_known_places_are_scored() -> None:

@@ -12,7 +12,7 @@
 """
 
 from iclora.controls.depths.anything import RELEASES
-from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE
+from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE, uncoloured
 from iclora.controls.depths.drawing import (
     FAR,
     NEAR,
@@ -56,4 +56,5 @@ __all__ = [
     "named",
     "read_depths",
     "steadied_depths",
+    "uncoloured",
 ]

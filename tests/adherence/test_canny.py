@@ -1,13 +1,11 @@
 """adherence.canny: hand-made lines and steps whose agreement is known."""
 
-import cv2
 import numpy as np
 import pytest
 
-from iclora import adherence
 from iclora.adherence import canny
 from iclora.clip import Clip
-from iclora.errors import RequestError
+from iclora.errors import NothingToFollowError, RequestError
 
 SIZE = 48
 
@@ -84,41 +82,17 @@ def test_what_cannot_be_compared_is_refused() -> None:
         canny(lines_at(24), steps_at(24), tolerance_px=-1.0)
 
 
-def textured(*shifts: int) -> Clip:
-    """A picture of soft noise, moved to the right by so many pixels in each frame."""
-    noise = np.random.default_rng(0).normal(0, 1, (48, 120, 3))
-    picture = (128 + 500 * cv2.GaussianBlur(noise, (0, 0), 3)).clip(0, 255).astype(np.uint8)
-    return Clip(frames=np.stack([picture[:, 30 - shift : 94 - shift] for shift in shifts]), fps=12.0)
-
-
-def test_flicker_is_the_mean_step_where_nothing_moves() -> None:
-    """Grey levels 100, 151, 100 on a film at rest: every step is 51 of 255, so 20 percent."""
-    levels = np.array([100, 151, 100], np.uint8)[:, None, None, None]
-    blinking = Clip(frames=np.broadcast_to(levels, (3, 48, 64, 3)).copy(), fps=12.0)
-    assert adherence.flicker(blinking, flow_of=textured(0, 0, 0)) == pytest.approx(20.0)
-    assert adherence.flicker(textured(0, 0, 0)) == 0.0
-    assert adherence.flicker(textured(0)) == 0.0
-
-
-def test_motion_is_no_flicker() -> None:
-    moving = textured(0, 2, 4, 6)
-    still = np.abs(np.diff(moving.frames.astype(int), axis=0)).mean() / 2.55
-    assert adherence.flicker(moving) < 0.2 * still
-
-
-@pytest.mark.parametrize("lag", [-2, 0, 1, 3])
-def test_lag_is_the_shift_of_a_late_clip(lag: int) -> None:
-    places = [round(9 * np.sin(frame / 3)) for frame in range(30)]
-    assert adherence.lag_frames(
-        textured(*places[5:25]), textured(*places[5 - lag : 25 - lag])
-    ) == pytest.approx(lag, abs=0.3)
-
-
-def test_lag_of_what_rests_is_nil() -> None:
-    assert adherence.lag_frames(textured(0, 0, 0), textured(0, 0, 0)) == 0.0
-    assert adherence.lag_frames(textured(0), textured(0)) == 0.0
-
-
-def test_flicker_wants_clips_of_one_form() -> None:
-    with pytest.raises(RequestError, match="The clip has 1 frames of 64x48 and the film it was made from 2"):
-        adherence.flicker(textured(0), flow_of=textured(0, 0))
+def test_a_part_counts_alone_and_is_compared_with_all() -> None:
+    """One line of two is followed: the left half fully, the right not at all."""
+    left = np.zeros((2, SIZE, SIZE), bool)
+    left[:, :, : SIZE // 2] = True
+    assert canny(lines_at(12, 36), steps_at(12), where=left).f1 == 1.0
+    assert canny(lines_at(12, 36), steps_at(12), where=~left).f1 == 0.0
+    # An edge beyond the border of the part is still a neighbour of a line within it.
+    narrow = np.zeros((2, SIZE, SIZE), bool)
+    narrow[:, :, 12] = True
+    assert canny(lines_at(12), steps_at(14), where=narrow).recall == 1.0
+    with pytest.raises(NothingToFollowError, match="has no line there"):
+        canny(lines_at(12), steps_at(12), where=~left)
+    with pytest.raises(RequestError, match="The mask has the shape"):
+        canny(lines_at(12), steps_at(12), where=left[:1])
