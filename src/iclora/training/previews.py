@@ -5,28 +5,24 @@ held-out sample ─ decode ─► control ─► pipeline ─► clip ─► the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from iclora import adherence, media
+from iclora.adherence import SCORERS, Truth
 from iclora.clip import Clip
-from iclora.errors import OutputError, RequestError
+from iclora.errors import NothingToFollowError, OutputError
 from iclora.pipeline import Image, Pipeline, decode_frames
 from iclora.pipeline.placing import at_work
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import Reference
 from iclora.training.run import Run
 from iclora.training.store import Row
-
-SCORERS: Mapping[str, Callable[[Clip, Clip], float]] = MappingProxyType(
-    {"canny": lambda control, result: adherence.canny(control, result).f1}
-)
-"""How well a result follows a control, by the control's name: 0 not at all, 1 fully."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,12 +59,38 @@ def chosen_for_previews(run: Run) -> list[int]:
     return [place for places in chosen.values() for place in places]
 
 
-def make_preview(run: Run, place: int, adapter: Path) -> Preview:
+def find_truth(run: Run, place: int) -> Truth | None:
+    """Find what a held-out sample's control says, in its true clip.
+
+    Args:
+        run: The run, with all parts of its base.
+        place: The sample's place in the store.
+
+    Returns:
+        What results are compared with; None where that cannot be: of a control that is not known, or where
+        the clip has nothing to follow.
+
+    Raises:
+        IcloraError: What finds it is not installed, or fails.
+    """
+    row = run.store.samples[place]
+    if row.control not in SCORERS:
+        return None
+    with _at_work(run):
+        film = _decoded(run, run.store.load(place).target, row)
+    try:
+        return adherence.find_truth(row.control, film, **_dials(run, row))
+    except NothingToFollowError:
+        return None
+
+
+def make_preview(run: Run, place: int, truth: Truth | None, adapter: Path) -> Preview:
     """Make a clip of a held-out sample's references, and score it.
 
     Args:
         run: The run, with all parts of its base.
         place: The sample's place in the store.
+        truth: From `find_truth`.
         adapter: The adapter's file as it is now; the weights in use are those being trained.
 
     Returns:
@@ -79,10 +101,8 @@ def make_preview(run: Run, place: int, adapter: Path) -> Preview:
     """
     components = run.base.components
     assert components is not None
-    device = run.accelerator.device
     row, sample = run.store.samples[place], run.store.load(place)
-    parts = (components.vae, components.text_encoder, components.connectors)
-    with at_work(None if device.type == "cpu" else str(device), *parts), torch.inference_mode():
+    with _at_work(run):
         controls, target = (
             tuple(_decoded(run, latents, row) for latents in side)
             for side in (sample.references, (sample.target,))
@@ -90,8 +110,9 @@ def make_preview(run: Run, place: int, adapter: Path) -> Preview:
         pipeline = Pipeline(components=components, model=run.settings.model, adapters=((str(adapter), 1.0),))
         first = target[0] if run.settings.conditioning.first_frame > 0.5 else None
         result, references = _made(run, pipeline, row, controls, first)
-    scorer = SCORERS.get(row.control)
-    score = None if scorer is None or not references else _scored(scorer, references[0], result)
+    score = None
+    if truth is not None:
+        score = adherence.score(row.control, truth, result, **_dials(run, row)).value
     return Preview(row=row, result=result, rows=(*references, result, *target), score=score)
 
 
@@ -138,11 +159,18 @@ def _decoded(run: Run, latents: torch.Tensor, row: Row) -> Clip:
     return media.resample(clip, fps=row.bucket.fps, num_frames=row.bucket.num_frames)
 
 
-def _scored(scorer: Callable[[Clip, Clip], float], control: Clip, result: Clip) -> float | None:
-    try:
-        return scorer(control, result)
-    except RequestError:
-        return None  # a control that shows nothing, such as no line, cannot be followed
+def _dials(run: Run, row: Row) -> dict[str, Any]:
+    return dict(run.store.settings.controls.get(row.control, {}))
+
+
+@contextmanager
+def _at_work(run: Run) -> Iterator[None]:
+    """Bring what clips are made with to the device."""
+    components, device = run.base.components, run.accelerator.device
+    assert components is not None
+    parts = (components.vae, components.text_encoder, components.connectors)
+    with at_work(None if device.type == "cpu" else str(device), *parts), torch.inference_mode():
+        yield
 
 
 def write_preview(folder: Path, preview: Preview) -> None:

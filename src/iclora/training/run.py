@@ -126,7 +126,7 @@ class Run:
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         return State(
             step=self.step,
-            weights=dict(get_model_state_dict(self.learner, options=_FULL).items())  # type: ignore[arg-type],
+            weights=dict(get_model_state_dict(self.learner, options=_FULL).items()),  # type: ignore[arg-type]
             optimizer=get_optimizer_state_dict(self.learner, optimizer, options=_FULL),
             best=self.best,
         )

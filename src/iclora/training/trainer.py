@@ -16,6 +16,7 @@ import torch
 from accelerate.utils import DistributedType, broadcast_object_list, gather_object
 
 from iclora import adapters
+from iclora.adherence import Truth
 from iclora.media.files import write_file
 from iclora.plan import ModelFacts
 from iclora.training import output, saving
@@ -23,7 +24,13 @@ from iclora.training.config import TrainingSettings
 from iclora.training.estimate import Estimate, estimate
 from iclora.training.held_out import HeldOut
 from iclora.training.model import adapter_name, layers_of
-from iclora.training.previews import chosen_for_previews, make_preview, mean_scores, write_preview
+from iclora.training.previews import (
+    chosen_for_previews,
+    find_truth,
+    make_preview,
+    mean_scores,
+    write_preview,
+)
 from iclora.training.report import REPORT, write_report
 from iclora.training.run import Clock, Run, read_meter, take_step
 from iclora.training.saving import Best
@@ -142,7 +149,16 @@ class _Watch:
         self._held_out = HeldOut(run, in_step=self._in_step) if run.settings.watch.held_out_every else None
         self._clock = Clock(run.accelerator.device)
         self._newest: Best | None = None
+        self._truths = self._own_truths()
         self._name = adapter_name(run.settings, output.control_of(run.settings, run.store))
+
+    def _own_truths(self) -> dict[int, Truth | None]:
+        """Find what previews are compared with, for those that this process makes."""
+        run = self._run
+        if run.base.components is None:
+            return {}
+        rank, world = run.accelerator.process_index, run.accelerator.num_processes
+        return {place: find_truth(run, place) for place in chosen_for_previews(run)[rank::world]}
 
     def all_steps(self) -> None:
         """Take all steps that are left."""
@@ -218,11 +234,11 @@ class _Watch:
     def _preview(self) -> dict[str, float]:
         """Make clips of held-out references, each process its share; return mean scores by control."""
         run, world = self._run, self._run.accelerator.num_processes
-        own = chosen_for_previews(run)[run.accelerator.process_index :: world]
+        own = self._truths.items()
         folder, scores = run.folder / "previews" / f"{run.step:06d}", []
-        for number, place in enumerate(own):
+        for number, (place, truth) in enumerate(own):
             self._told.progress("previews", number, len(own))
-            preview = make_preview(run, place, self._current)
+            preview = make_preview(run, place, truth, self._current)
             write_preview(folder, preview)
             scores.append((preview.row.control, preview.score))
         self._told.progress("previews", len(own), len(own))
