@@ -41,5 +41,5 @@ def save_pairs(folder: Path, count: int, *, num_frames: int = 12) -> Path:
         clip = moving(seed, num_frames=num_frames)
         save(clip, folder / f"{seed}.mp4")
         save(edges(clip), folder / f"{seed}_reference.mp4")
-        (folder / f"{seed}.txt").write_text(f"boxes that drift, number {seed}")
+        (folder / f"{seed}.txt").write_text(f"box {seed}")
     return folder

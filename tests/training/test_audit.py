@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from iclora.clip import Clip
-from iclora.training.audit import Checked, audit, choose_held_out
+from iclora.plan import model_facts
+from iclora.training.audit import Checked, Terms, audit, choose_held_out
 from iclora.training.entries import Entry, read_entries
 from iclora.training.flaws import Flaw
 from iclora.training.sources import Source
@@ -33,16 +34,15 @@ def pairs(sound: Path, tmp_path: Path) -> Path:
 
 def found(folder: Path, *, drawn: bool = False) -> dict[str, list[tuple[str, bool, str]]]:
     """What is wrong, by pair; sound ones are left out."""
-    checked = audit(read_entries(folder), BUCKETS, drawn=drawn)
+    checked = audit(read_entries(folder), Terms(buckets=BUCKETS, drawn=drawn))
     told = {one.entry.name: [(f.kind, f.broken, f.text) for f in one.flaws] for one in checked}
     return {name: flaws for name, flaws in told.items() if flaws}
 
 
 def test_sound_pairs_pass(sound: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    checked = audit(
-        read_entries(sound), BUCKETS, drawn=False, progress=lambda done, total: seen.append((done, total))
-    )
+    terms = Terms(buckets=BUCKETS, drawn=False, model=model_facts("tiny"), trigger="CLAY")
+    checked = audit(read_entries(sound), terms, progress=lambda done, total: seen.append((done, total)))
     assert [one.flaws for one in checked] == [()] * 6 and seen[-1] == (6, 6)
     assert {one.bucket for one in checked} == {BUCKETS[0]}
     for one in checked:
@@ -120,6 +120,14 @@ def test_without_a_reference_a_control_must_be_drawn(tmp_path: Path) -> None:
     assert found(tmp_path, drawn=True) == {}
     ((kind, broken, text),) = found(tmp_path)["a"]
     assert (kind, broken) == ("reference", True) and "no control is drawn" in text
+
+
+def test_captions_that_are_too_long_for_the_model_are_found(pairs: Path) -> None:
+    (pairs / "1.txt").write_text("a box " * 40)
+    terms = Terms(buckets=BUCKETS, drawn=False, model=model_facts("tiny"))
+    (one,) = [one for one in audit(read_entries(pairs), terms) if one.flaws]
+    assert one.entry.name == "1" and one.broken(["caption"]) == list(one.flaws)
+    assert one.flaws[0].kind == "prompt" and "the model takes 64" in one.flaws[0].text
 
 
 def checked(digest: str, *flaws: Flaw, bucket: Bucket | None = BUCKETS[0]) -> Checked:

@@ -19,6 +19,7 @@ from iclora.cli import (
     generate,
     inspect,
     models,
+    prepare,
     train,
 )
 from iclora.cli.present import say
@@ -65,6 +66,7 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 control.app.command("depth")(control_depth.depth)

@@ -154,6 +154,28 @@ def parse_control(text: str, kinds: Iterable[str]) -> tuple[str, Path, dict[str,
     return kind, Path(path), said
 
 
+def parse_dials(text: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """Read `KIND[,dial=value...]`.
+
+    Args:
+        text: What was written.
+        kinds: The controls there are.
+
+    Returns:
+        The kind, and the text of each dial.
+
+    Raises:
+        RequestError: If it is not of that form, the kind is unknown, or a dial is said twice.
+    """
+    kind, said = _path_and_words("--control", text)
+    if kind not in kinds:
+        raise RequestError(
+            f"--control {text!r} is no known kind; write for instance canny,thickness=2. "
+            f"Kinds: {', '.join(sorted(kinds))}."
+        )
+    return kind, said
+
+
 def parse_reference(text: str) -> ReferenceWords:
     """Read `CLIP[,strength=..][,attention=..][,mask=..][,downscale=..]`.
 

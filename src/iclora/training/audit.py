@@ -17,9 +17,10 @@ from itertools import islice
 from iclora import media
 from iclora.clip import Film
 from iclora.errors import IcloraError
+from iclora.plan import ModelFacts
 from iclora.training.buckets import choose_bucket
 from iclora.training.entries import Entry
-from iclora.training.flaws import Flaw, FlawKind, caption_flaws
+from iclora.training.flaws import Flaw, FlawKind, caption_flaws, prompt_flaws
 from iclora.training.sources import Source, content_hash, opened
 from iclora.training.store import Bucket
 from iclora.training.together import Bond, Bonds, Trace, lag_of, trace
@@ -75,11 +76,44 @@ class Checked:
         return hard
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What pairs are looked at for.
+
+    Attributes:
+        buckets: Those they may go to, all of one rate.
+        drawn: Whether controls are drawn for pairs without a reference; else they are broken.
+        trigger: The word put before each caption.
+        model: The model that takes the captions; None: any length is taken.
+    """
+
+    buckets: Sequence[Bucket]
+    drawn: bool
+    trigger: str = ""
+    model: ModelFacts | None = None
+
+    def prompt(self, entry: Entry) -> str:
+        """The caption of a pair with the trigger."""
+        return prompt_of(self.trigger, entry.caption)
+
+
+def prompt_of(trigger: str, caption: str) -> str:
+    """Put a trigger before a caption.
+
+    Args:
+        trigger: The word; empty for none.
+        caption: The caption; empty for none.
+
+    Returns:
+        Both, with a blank between them.
+    """
+    return f"{trigger} {caption}".strip()
+
+
 def audit(
     entries: Sequence[Entry],
-    buckets: Sequence[Bucket],
+    terms: Terms,
     *,
-    drawn: bool,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> list[Checked]:
     """Look at every pair of a dataset.
@@ -88,8 +122,7 @@ def audit(
 
     Args:
         entries: The pairs.
-        buckets: Those they may go to, all of one rate.
-        drawn: Whether controls are drawn for pairs without a reference; else they are broken.
+        terms: What they are looked at for.
         progress: Called with (pairs done, pairs in all).
 
     Returns:
@@ -99,20 +132,19 @@ def audit(
     bonds = Bonds()
     threads = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
-        for done, traces in pool.map(lambda entry: _look(entry, buckets, drawn=drawn), entries):
-            checked.append(done)
+        for done, traces in pool.map(lambda entry: _look(entry, terms), entries):
+            long = [] if terms.model is None else prompt_flaws(terms.model, terms.prompt(done.entry))
+            checked.append(replace(done, flaws=(*done.flaws, *long)))
             bonds.add(traces)
             if progress is not None:
                 progress(len(checked), len(entries))
     return _with_duplicates(_with_bonds(checked, bonds))
 
 
-def _look(
-    entry: Entry, buckets: Sequence[Bucket], *, drawn: bool
-) -> tuple[Checked, tuple[Trace, Trace] | None]:
+def _look(entry: Entry, terms: Terms) -> tuple[Checked, tuple[Trace, Trace] | None]:
     """Look at a pair by itself."""
-    flaws = caption_flaws(entry.caption)
-    if entry.reference is None and not drawn:
+    flaws, buckets = caption_flaws(entry.caption), terms.buckets
+    if entry.reference is None and not terms.drawn:
         flaws.append(Flaw(kind="reference", text="it has no reference, and no control is drawn for it"))
     try:
         digests = [content_hash(one) for one in (entry.video, entry.reference) if one is not None]

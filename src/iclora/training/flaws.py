@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-FlawKind = Literal["file", "reference", "length", "size", "duplicate", "caption", "motion", "empty"]
+from iclora.plan import ModelFacts, num_prompt_tokens
+
+FlawKind = Literal["file", "reference", "prompt", "length", "size", "duplicate", "caption", "motion", "empty"]
 
 ACCEPTABLE: tuple[FlawKind, ...] = ("length", "size", "duplicate", "caption", "motion", "empty")
 """Kinds that can be accepted: a pair is trained on all the same."""
@@ -35,6 +37,25 @@ class Flaw:
     kind: FlawKind
     text: str
     broken: bool = True
+
+
+def prompt_flaws(facts: ModelFacts, prompt: str) -> list[Flaw]:
+    """Look whether a prompt fits the model.
+
+    Args:
+        facts: The model.
+        prompt: The caption with its trigger.
+
+    Returns:
+        What is wrong with it.
+
+    Raises:
+        ModelError: The model's tokenizer cannot be read.
+    """
+    count, most = num_prompt_tokens(facts, prompt), facts.recipe.max_prompt_tokens
+    if count <= most:
+        return []
+    return [Flaw(kind="prompt", text=f"its caption has {count} tokens, and the model takes {most}")]
 
 
 def caption_flaws(caption: str) -> list[Flaw]:

@@ -31,8 +31,8 @@ from iclora.pipeline.placing import at_work
 from iclora.plan import Findings, ReferenceRequest
 from iclora.plan import Source as Facts
 from iclora.plan.laying import Canvas, lay_reference
-from iclora.training.audit import Checked, choose_held_out
-from iclora.training.shards import ShardWriter, begin
+from iclora.training.audit import Checked, choose_held_out, prompt_of
+from iclora.training.shards import ShardWriter, begin, make_folder
 from iclora.training.sharing import Share
 from iclora.training.sources import Source, opened
 from iclora.training.store import SHARDS, Bucket, Row, Settings
@@ -176,7 +176,7 @@ def _prompts(
 
 
 def _prompt_text(one: Checked, settings: Settings) -> str:
-    return f"{settings.trigger} {one.entry.caption}".strip()
+    return prompt_of(settings.trigger, one.entry.caption)
 
 
 def _draw(one: Checked, settings: Settings, components: checkpoints.Components, held_out: set[str]) -> _Drawn:
@@ -223,7 +223,7 @@ def _draw(one: Checked, settings: Settings, components: checkpoints.Components, 
 
 
 def _read(source: Source, bucket: Bucket, *, whole: bool) -> Clip:
-    """Read as many frames as the bucket has, at its rate and, but for lines that are to stay whole, its size."""
+    """Read a clip at the bucket's rate, length and size; lines that shall stay `whole` keep their size."""
     with opened(source) as path:
         film = media.film(path, fps=bucket.fps, max_frames=bucket.num_frames)
         if not (whole and is_lines(film.read(1))):
@@ -261,5 +261,5 @@ def _counted(progress: Progress | None, done: int, total: int) -> Callable[[int]
 
 def _note_skipped(path: Path, lost: list[tuple[str, str]]) -> None:
     if lost:
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         write_file(path, (json.dumps(dict(lost), indent=2) + "\n").encode(), overwrite=True)

@@ -1,6 +1,7 @@
 """Clips made of held-out references while a training runs, by the pipeline that users have, and their scores.
 
-held-out sample ─ decode ─► control ─► pipeline ─► clip ─► the control is found in it again ─► score
+held-out sample ─ decode ─┬─► control ───► pipeline ─► clip ─► what it says, found again ─┐
+                          └─► true clip ─► what it says ──────────────────────────────────┴─► score
 """
 
 from __future__ import annotations

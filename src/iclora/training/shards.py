@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from iclora import sampling
-from iclora.errors import DatasetError
+from iclora.errors import DatasetError, OutputError
 from iclora.media.files import write_file
 from iclora.training.store import EMPTY_PROMPT, SETTINGS, SHARDS, Row, Settings, to_json
 
@@ -67,7 +67,7 @@ class ShardWriter:
         Raises:
             OutputError: The disk is full or fails.
         """
-        self._index_path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._index_path.parent)
         lines = "".join(json.dumps(to_json(row), ensure_ascii=False) + "\n" for row in self._rows)
         # Tensors without an index are those of a run that was stopped between the two.
         write_file(self._tensors_path, save(self._tensors), overwrite=True)
@@ -111,8 +111,26 @@ def begin(folder: Path, settings: Settings, empty: sampling.Prompt) -> None:
                 "again, choose another folder, or allow to begin anew (--overwrite)."
             )
         return
+    make_folder(folder)
     write_file(folder / EMPTY_PROMPT, save(prompt_tensors(empty)), overwrite=True)
     write_file(path, text.encode(), overwrite=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those around it, where they are missing.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another place."
+        ) from error
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -47,9 +47,7 @@ def parse_share(text: str | None, environment: Mapping[str, str] | None = None) 
     if text is not None:
         match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
         if match is None or int(match[1]) >= int(match[2]):
-            raise RequestError(
-                f"--shard {text!r} is not i/n; write 0/4, 1/4, 2/4 and 3/4 for four processes."
-            )
+            raise RequestError(f"--shard {text!r} is not i/n; write 0/3, 1/3 and 2/3 for three processes.")
         return Share(index=int(match[1]), count=int(match[2]))
     return Share(
         index=int(variables.get("RANK", 0)),
