@@ -78,7 +78,8 @@ def claim(folder: Path, settings: TrainingSettings, *, overwrite: bool) -> None:
         RequestError: A run of other settings is there.
     """
     config = folder / CONFIG
-    if overwrite and config.is_file():
+    is_run = config.is_file()
+    if overwrite and is_run:
         for name in ("checkpoints", "best", "previews"):
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in (CONFIG, LOG):
@@ -90,7 +91,7 @@ def claim(folder: Path, settings: TrainingSettings, *, overwrite: bool) -> None:
                 f"{folder} holds a run of other settings: {'; '.join(changed)}. Go on with its own, choose "
                 "another output folder, or begin anew with --overwrite."
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif not is_run and folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} holds something that is no run. Choose another output folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
