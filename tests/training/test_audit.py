@@ -9,7 +9,7 @@ import pytest
 
 from iclora.clip import Clip
 from iclora.plan import model_facts
-from iclora.training.audit import Checked, Terms, audit, choose_held_out
+from iclora.training.audit import Checked, Terms, audit, choose_held_out, shift_of
 from iclora.training.entries import Entry, read_entries
 from iclora.training.flaws import Flaw
 from iclora.training.sources import Source
@@ -44,6 +44,7 @@ def test_sound_pairs_pass(sound: Path) -> None:
     terms = Terms(buckets=BUCKETS, drawn=False, model=model_facts("tiny"), trigger="CLAY")
     checked = audit(read_entries(sound), terms, progress=lambda done, total: seen.append((done, total)))
     assert [one.flaws for one in checked] == [()] * 6 and seen[-1] == (6, 6)
+    assert shift_of(checked) is None
     assert {one.bucket for one in checked} == {BUCKETS[0]}
     for one in checked:
         assert one.bond is not None and one.bond.num_others == 5 and one.bond.distance > 2.5 and one.lag == 0
@@ -53,12 +54,11 @@ def test_references_one_row_too_late_are_found(pairs: Path) -> None:
     references = [(pairs / f"{number}_reference.mp4").read_bytes() for number in range(6)]
     for number in range(6):
         (pairs / f"{number}_reference.mp4").write_bytes(references[(number + 1) % 6])
-    flaws = found(pairs)
-    assert len(flaws) == 6
-    for number in range(6):
-        kinds = [(kind, broken) for kind, broken, _ in flaws[str(number)]]
-        assert ("motion", True) in kinds
-    assert "the reference of '1' fits better" in " ".join(text for _, _, text in flaws["2"])
+    checked = audit(read_entries(pairs), Terms(buckets=BUCKETS, drawn=False))
+    assert all(one.broken() and one.broken()[0].kind == "motion" for one in checked)
+    assert "the reference of '1' fits better" in checked[2].broken()[0].text and checked[2].better == "1"
+    assert shift_of(checked) == -1
+    assert shift_of(checked[:2]) is None
 
 
 def test_a_reference_that_comes_late_is_found(pairs: Path) -> None:

@@ -280,6 +280,8 @@ def _check_output(said: PrepareWords, share: Share) -> None:
 
 def _say_flaws(checked: list[Checked], accepted: list[Any]) -> None:
     """Print what was found, what breaks a pair first."""
+    from iclora.training.audit import shift_of
+
     hard, soft = [], []
     for one in checked:
         broken = one.broken(accepted)
@@ -288,6 +290,9 @@ def _say_flaws(checked: list[Checked], accepted: list[Any]) -> None:
     rows = hard[:_MOST_SAID] + soft[: max(0, _MOST_SAID - len(hard))]
     if rows:
         print_rows(("finding", "pair", "what is the case"), rows)
+    if (shift := shift_of(checked)) is not None:
+        where = f"{abs(shift)} row{'s' if abs(shift) > 1 else ''} further {'down' if shift > 0 else 'up'}"
+        say(f"Most clips fit the reference {where}: is the column of references shifted?")
     left = len(hard) + len(soft) - len(rows)
     if left:
         say(f"and {left} more, in audit.json")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,10 +26,12 @@ from iclora.training.sources import Source, content_hash, opened
 from iclora.training.store import Bucket
 from iclora.training.together import Bond, Bonds, Trace, lag_of, trace
 
-LEAST_DISTANCE = 2.0
-"""Standard deviations by which a pair's correlation must lie above those of other pairings."""
+SURE_DISTANCE, LEAST_DISTANCE = 2.0, 1.0
+"""Standard deviations by which a pair's correlation lies above those of other pairings: below the first it is
+said, below the second the pair is broken. docs/training.md has how the limits did."""
 _LEAST_OTHERS = 3
-_LEAST_LAG_FIT, _LEAST_LAG_GAIN = 0.3, 0.15
+_LAG_FIT, _LAG_GAIN = 0.3, 0.15
+_SURE_LAG_FIT, _SURE_LAG_GAIN = 0.5, 0.2
 _SHAPE = 0.03
 _LENGTH = 0.1
 _MOST_ENLARGED = 2.0
@@ -50,6 +53,7 @@ class Checked:
         flaws: What is wrong with it.
         bond: How its motion compares with other pairings; None where there is no reference.
         lag: By how many frames the reference comes late.
+        better: The pair whose reference fits its clip better; None where none does.
     """
 
     entry: Entry
@@ -60,6 +64,7 @@ class Checked:
     flaws: tuple[Flaw, ...] = ()
     bond: Bond | None = None
     lag: int = 0
+    better: str | None = None
 
     def broken(self, accepted: Collection[FlawKind] = ()) -> list[Flaw]:
         """Tell why the pair must not be trained on.
@@ -235,39 +240,41 @@ def _empty_flaws(what: str, found: Trace) -> list[Flaw]:
 
 def _lag(traces: tuple[Trace, Trace]) -> tuple[int, list[Flaw]]:
     lag, fit, without = lag_of(*traces)
-    if lag == 0 or fit < _LEAST_LAG_FIT or fit - without < _LEAST_LAG_GAIN:
+    if lag == 0 or fit < _LAG_FIT or fit - without < _LAG_GAIN:
         return 0, []
     when = "late" if lag > 0 else "early"
     text = (
         f"its reference comes {abs(lag)} frames {when}: their motion correlates by {fit:.2f} there, and by "
         f"{without:.2f} as they are"
     )
-    return lag, [Flaw(kind="motion", text=text)]
+    sure = fit >= _SURE_LAG_FIT and fit - without >= _SURE_LAG_GAIN
+    return lag, [Flaw(kind="motion", text=text, broken=sure)]
 
 
 def _with_bonds(checked: list[Checked], bonds: Bonds) -> list[Checked]:
     """Say which pairs do not move together."""
     found = []
     for index, one in enumerate(checked):
-        bond = bonds.of(index)
-        flaws = one.flaws
-        if bond is not None and (bond.distance < LEAST_DISTANCE or bond.better is not None):
+        bond, flaws, better = bonds.of(index), one.flaws, None
+        if bond is not None and (bond.distance < SURE_DISTANCE or bond.better is not None):
             better = None if bond.better is None else checked[bond.better].entry.name
             flaws = (*flaws, _bond_flaw(bond, better))
-        found.append(replace(one, bond=bond, flaws=flaws))
+        found.append(replace(one, bond=bond, flaws=flaws, better=better))
     return found
 
 
 def _bond_flaw(bond: Bond, better: str | None) -> Flaw:
     others = f"{bond.num_others} other pairs" if bond.num_others >= _LEAST_OTHERS else "itself turned over"
+    weak = bond.distance < LEAST_DISTANCE or better is not None
+    how = "do not" if weak else "hardly"
     text = (
-        f"its clip and its reference do not move together: motion {bond.motion:.2f}, outlines "
+        f"its clip and its reference {how} move together: motion {bond.motion:.2f}, outlines "
         f"{bond.outlines:.2f}; with {others} {bond.others_motion:.2f} and {bond.others_outlines:.2f}"
     )
     if better is not None:
         text += f"; the reference of '{better}' fits better"
     # Of few clips too little is known of what no pair looks like.
-    return Flaw(kind="motion", text=text, broken=bond.num_others >= _LEAST_OTHERS)
+    return Flaw(kind="motion", text=text, broken=weak and bond.num_others >= _LEAST_OTHERS)
 
 
 def _with_duplicates(checked: list[Checked]) -> list[Checked]:
@@ -280,6 +287,24 @@ def _with_duplicates(checked: list[Checked]) -> list[Checked]:
             flaws = (*flaws, Flaw(kind="duplicate", text=f"it has the same content as '{name}'"))
         found.append(replace(one, flaws=flaws))
     return found
+
+
+def shift_of(checked: Sequence[Checked]) -> int | None:
+    """Find out whether the references of a whole dataset stand some rows away from their clips.
+
+    Args:
+        checked: The pairs, in the order of the dataset.
+
+    Returns:
+        How many rows further down the fitting references are (negative: further up); None where most pairs
+        fit, or the others have no such number in common.
+    """
+    places = {one.entry.name: index for index, one in enumerate(checked)}
+    found = [places[one.better] - index for index, one in enumerate(checked) if one.better in places]
+    if len(found) < max(3, len(checked) / 3):
+        return None
+    offset, count = Counter(found).most_common(1)[0]
+    return offset if count > len(found) / 2 else None
 
 
 def choose_held_out(checked: Sequence[Checked], held_out: float) -> set[str]:

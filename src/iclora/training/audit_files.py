@@ -204,6 +204,7 @@ def _to_json(one: Checked) -> dict[str, Any]:
         "bucket": None if one.bucket is None else asdict(one.bucket),
         "size": one.size,
         "lag": one.lag,
+        "better": one.better,
         "bond": None if one.bond is None else asdict(one.bond),
         "flaws": [asdict(flaw) for flaw in one.flaws],
     }
@@ -217,6 +218,7 @@ def _from_json(entry: Entry, found: dict[str, Any]) -> Checked:
         bucket=None if found["bucket"] is None else Bucket(**found["bucket"]),
         size=None if found["size"] is None else (found["size"][0], found["size"][1]),
         lag=found["lag"],
+        better=found["better"],
         bond=None if found["bond"] is None else Bond(**found["bond"]),
         flaws=tuple(Flaw(**flaw) for flaw in found["flaws"]),
     )

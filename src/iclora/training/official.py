@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from iclora import checkpoints, geometry
+from iclora import checkpoints, geometry, sampling
 from iclora.errors import DatasetError
 from iclora.pipeline.coding import encode_features
 from iclora.training.store import Bucket, Row, Sample, Settings, Store
@@ -154,13 +154,7 @@ def _row(root: Path, files: _Files, outline: Any, factors: geometry.LatentFactor
 
 @torch.no_grad()
 def _load(row: Row, files: _Files, components: checkpoints.Components) -> Sample:
-    conditions = _content(files.conditions, "prompt_attention_mask")
-    counts = conditions["prompt_attention_mask"].bool()[None]
-    video = conditions.get("video_prompt_embeds", conditions.get("prompt_embeds"))
-    audio = conditions.get("audio_prompt_embeds")
-    missing = components.recipe.max_prompt_tokens - counts.shape[1]
-    features = [None if one is None else F.pad(one[None], (0, 0, missing, 0)) for one in (video, audio)]
-    prompt = encode_features(components, features[0], features[1], F.pad(counts, (missing, 0)))
+    prompt = _prompt(files.conditions, components)
     return Sample(
         id=row.id,
         caption=row.caption,
@@ -173,6 +167,27 @@ def _load(row: Row, files: _Files, components: checkpoints.Components) -> Sample
         context_mask=None if prompt.mask is None else prompt.mask[0].cpu(),
         audio_context=None if prompt.audio is None else prompt.audio[0].cpu(),
     )
+
+
+def _prompt(path: Path, components: checkpoints.Components) -> sampling.Prompt:
+    """The caption as the transformer takes it: padded to the model's limit, through the connectors."""
+    conditions = _content(path, "prompt_attention_mask")
+    video = conditions.get("video_prompt_embeds", conditions.get("prompt_embeds"))
+    if video is None:
+        raise DatasetError(f"{path} holds no 'video_prompt_embeds'. Precompute it again.")
+    audio = conditions.get("audio_prompt_embeds")
+    counts = conditions["prompt_attention_mask"].bool()[None]
+    missing = components.recipe.max_prompt_tokens - counts.shape[1]
+    return encode_features(
+        components,
+        _padded(video, missing),
+        None if audio is None else _padded(audio, missing),
+        F.pad(counts, (missing, 0)),
+    )
+
+
+def _padded(features: Tensor, missing: int) -> Tensor:
+    return F.pad(features[None], (0, 0, missing, 0))
 
 
 def _latents(path: Path) -> Tensor:
