@@ -53,12 +53,13 @@ def dtype_of(settings: TrainingSettings, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
-def load_base(settings: TrainingSettings, device: torch.device, *, whole: bool) -> Base:
+def load_base(settings: TrainingSettings, device: torch.device, *, dtype: torch.dtype, whole: bool) -> Base:
     """Load the base and put the adapter on it.
 
     Args:
         settings: What is trained.
         device: Where the transformer goes.
+        dtype: What is computed in.
         whole: Whether the other parts are needed too, to make clips.
 
     Returns:
@@ -69,7 +70,6 @@ def load_base(settings: TrainingSettings, device: torch.device, *, whole: bool) 
         AdapterError: The adapter to begin with does not fit, or its rank is another one.
         MissingDependencyError: A package that saves memory is not installed.
     """
-    dtype = dtype_of(settings, device)
     components = checkpoints.load(settings.model, device="cpu", dtype=dtype) if whole else None
     if components is None:
         transformer = load_part(checkpoints.find(settings.model) / "transformer", dtype)
@@ -77,10 +77,8 @@ def load_base(settings: TrainingSettings, device: torch.device, *, whole: bool) 
     else:
         transformer = components.transformer
     low_memory.quantise(transformer, settings.memory.quantise, device)
-    swapped = low_memory.keep_on_host(transformer, settings.memory.blocks_on_host, device)
-    if not swapped:
-        transformer.to(device)
     scale = put_adapter(transformer, settings)
+    low_memory.keep_on_host(transformer, settings.memory.blocks_on_host, device)
     if settings.memory.gradient_checkpointing:
         transformer.enable_gradient_checkpointing()
     if settings.compile:

@@ -157,7 +157,8 @@ def take_step(run: Run) -> None:
     gradient = accelerator.clip_grad_norm_(run.base.parameters, settings.optimizer.clip)
     run.optimizer.step()
     run.optimizer.zero_grad()
-    run.meter.end_step(gradient)
+    # With FSDP each process has its part of the number.
+    run.meter.end_step(gradient.full_tensor() if hasattr(gradient, "full_tensor") else gradient)
     run.step += 1
 
 

@@ -13,16 +13,17 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, InitProcessGroupKwargs
 
-from iclora.errors import DatasetError, MissingDependencyError, ModelError
+from iclora.errors import DatasetError, MissingDependencyError, ModelError, RequestError
 from iclora.media.room import free_bytes
 from iclora.plan import ModelFacts, model_facts
 from iclora.training.batches import Disk, Memory, Order, Size, sort_by_size
 from iclora.training.config import TrainingSettings, to_yaml
 from iclora.training.estimate import bytes_of_clips
 from iclora.training.loss import Learner, Place
-from iclora.training.model import load_base, make_optimizer
+from iclora.training.model import dtype_of, load_base, make_optimizer
 from iclora.training.run import Run
 from iclora.training.store import Store
+from iclora.transformer import call_blocks
 
 _PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
 _PATIENCE = timedelta(hours=2)
@@ -70,6 +71,8 @@ def use_exact_kernels(settings: TrainingSettings) -> None:
     https://github.com/pytorch/pytorch/issues/196678
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
+    # Sizes are few: each is compiled as it is.
+    torch._dynamo.config.automatic_dynamic_shapes = False
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -127,7 +130,12 @@ def begin(
     in_parts = accelerator.distributed_type == DistributedType.FSDP
     shows = settings.watch.previews_every > 0 and bool(store.indices("held_out")) and not in_parts
     progress("loading", 0, None)
-    base = load_base(settings, device, whole=shows)
+    dtype = dtype_of(settings, device)
+    # Parts are laid out by FSDP: each device gets its own from the computer's memory.
+    base = load_base(settings, torch.device("cpu") if in_parts else device, dtype=dtype, whole=shows)
+    if in_parts:
+        _check_parts(accelerator, settings)
+        call_blocks(base.transformer)
     place = Place(
         factors=facts.factors,
         fps=store.settings.fps,
@@ -137,6 +145,8 @@ def begin(
         with_first_frames=settings.conditioning.first_frame > 0,
     )
     learner = Learner(base.transformer, place, base.dtype)
+    # What is frozen is the same everywhere as it is.
+    learner._ddp_params_and_buffers_to_ignore = _frozen(learner)
     optimizer = make_optimizer(base.parameters, settings.optimizer)
     learner, optimizer = accelerator.prepare(learner, optimizer, device_placement=[False, False])
     sizes = sort_by_size(store, "train")
@@ -154,6 +164,22 @@ def begin(
         factors=facts.factors,
         schedule=facts.recipe.sigmas,
     )
+
+
+def _frozen(learner: Learner) -> list[str]:
+    frozen = [name for name, parameter in learner.named_parameters() if not parameter.requires_grad]
+    return frozen + [name for name, _ in learner.named_buffers()]
+
+
+def _check_parts(accelerator: Any, settings: TrainingSettings) -> None:
+    """Refuse kinds of FSDP that do not go with frozen weights beside trained ones, or with waiting blocks."""
+    if accelerator.state.fsdp_plugin.fsdp_version != 2:
+        raise RequestError("FSDP 1 is not supported; set fsdp_version: 2 in the configuration of accelerate.")
+    if settings.memory.blocks_on_host or settings.memory.quantise != "none":
+        raise RequestError(
+            "FSDP shares the base's weights out among the GPUs; set memory.blocks_on_host=0 and "
+            "memory.quantise=none."
+        )
 
 
 def facts_of(model: str) -> ModelFacts:

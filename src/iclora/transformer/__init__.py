@@ -1,7 +1,7 @@
 """The LTX-2 transformer with appended tokens in its forward; see `forward`, and `cache` for what is kept."""
 
 from iclora.transformer.cache import CachePolicy, ReferenceCache, keepable_of
-from iclora.transformer.forward import Perturbation, Stream, velocity
+from iclora.transformer.forward import Perturbation, Stream, call_blocks, velocity
 from iclora.transformer.split import split_over
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Perturbation",
     "ReferenceCache",
     "Stream",
+    "call_blocks",
     "keepable_of",
     "split_over",
     "velocity",

@@ -244,9 +244,33 @@ def _through_blocks(
 def _runner(transformer: Any, block: Any, function: Any) -> Any:
     """Return a block function as it shall be called: compiled where the block is, with checkpoints."""
     run = _compiled_block(function) if block._compiled_call_impl is not None else function
+    if hasattr(block, _CALLED):
+        run = partial(_call_block, run)
     if transformer.gradient_checkpointing and torch.is_grad_enabled():
         return partial(checkpoint, run, use_reentrant=False)
     return run
+
+
+_CALLED = "called_for_its_hooks"
+
+
+def call_blocks(transformer: Any) -> None:
+    """Let blocks be run as modules are called, with their hooks: a block's weights may be fetched in these.
+
+    Args:
+        transformer: A diffusers ``LTX2VideoTransformer3DModel``; its own forward no longer works then.
+    """
+    for block in transformer.transformer_blocks:
+        setattr(block, _CALLED, True)
+        block.forward = partial(_run_in_block, block)
+
+
+def _run_in_block(block: Any, function: Any, *arguments: Any) -> Any:
+    return function(block, *arguments)
+
+
+def _call_block(function: Any, block: Any, *arguments: Any) -> Any:
+    return block._call_impl(function, *arguments)  # not block(..), which would compile the hooks as well
 
 
 @cache
