@@ -17,7 +17,7 @@ from iclora import media
 from iclora.clip import Clip
 
 CONFIG = Path(__file__).with_name("config.yaml")
-SIZE, NUM_FRAMES, FPS = 128, 9, 16.0
+SIZE, NUM_FRAMES, FPS = 256, 9, 16.0
 CHUNK = 8
 Run = Callable[[Sequence[str]], None]
 
@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None, *, run: Run = start) -> None:
     clips = given.clips or render_clips(given.output / "clips", count=given.count, size=given.size)
     data = given.output / "prepared"
     bucket = f"{given.size}x{given.size}x{NUM_FRAMES}"
-    words = ["--model", given.model, "--control", "canny", "--bucket", bucket, "--held-out", "4"]
+    words = ["--model", given.model, "--control", "canny,thickness=3", "--downscale", "2"]
+    words += ["--bucket", bucket, "--held-out", "4"]
     run(["prepare", str(clips), "-o", str(data), *words])
     settings = [f"model={given.model}", f"data.path={data}", f"output={given.output / 'run'}", *given.set]
     run(["train", str(CONFIG), *(word for one in settings for word in ("--set", one))])

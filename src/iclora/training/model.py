@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,10 @@ def put_adapter(transformer: Any, settings: TrainingSettings) -> float:
     """
     wanted = settings.adapter
     torch.manual_seed(settings.seed)
-    adapters.create(transformer, rank=wanted.rank, name=ADAPTER, targets=wanted.targets)
+    with warnings.catch_warnings():
+        # PEFT warns that layers of 8 bits cannot be merged; nothing here merges them.
+        warnings.filterwarnings("ignore", message="TorchaoLoraLinear was instantiated")
+        adapters.create(transformer, rank=wanted.rank, name=ADAPTER, targets=wanted.targets)
     scale = (wanted.alpha or wanted.rank) / wanted.rank
     adapters.set_weights(transformer, {ADAPTER: scale})
     if not wanted.begin:

@@ -207,9 +207,9 @@ def rewind(folder: Path, step: int) -> None:
 
     Args:
         folder: The run's folder.
-        step: The step that the run goes on from.
+        step: The step that the run goes on from; 0: it begins, and all rows go.
     """
-    rows: Iterable[dict[str, Any]] = (row for row in read_rows(folder) if row["step"] <= step)
+    rows: Iterable[dict[str, Any]] = (row for row in read_rows(folder) if 0 < step >= row["step"])
     content = "".join(json.dumps(row) + "\n" for row in rows)
     write_file(folder / LOG, content.encode(), overwrite=True)
 

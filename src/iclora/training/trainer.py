@@ -16,6 +16,7 @@ import torch
 from accelerate.utils import DistributedType, broadcast_object_list, gather_object
 
 from iclora import adapters
+from iclora.adapters import LowRank
 from iclora.adherence import Truth
 from iclora.media.files import write_file
 from iclora.plan import ModelFacts
@@ -152,10 +153,15 @@ class _Watch:
         self._truths = self._own_truths()
         self._name = adapter_name(run.settings, output.control_of(run.settings, run.store))
 
+    @property
+    def _shows(self) -> bool:
+        """Whether clips are made while it trains."""
+        return self._run.base.components is not None
+
     def _own_truths(self) -> dict[int, Truth | None]:
         """Find what previews are compared with, for those that this process makes."""
         run = self._run
-        if run.base.components is None:
+        if not self._shows:
             return {}
         rank, world = run.accelerator.process_index, run.accelerator.num_processes
         return {place: find_truth(run, place) for place in chosen_for_previews(run)[rank::world]}
@@ -163,6 +169,8 @@ class _Watch:
     def all_steps(self) -> None:
         """Take all steps that are left."""
         run, settings = self._run, self._run.settings
+        if run.step == 0:
+            self._look_at_start()
         begun, probe = run.step, Clock(run.accelerator.device)
         self._clock.seconds()
         while run.step < settings.steps:
@@ -179,6 +187,13 @@ class _Watch:
             if saves or shows:
                 self._save(shows=shows)
                 self._clock.seconds()
+
+    def _look_at_start(self) -> None:
+        """Show what the base does before anything is learned: what all curves begin with."""
+        if self._shows:
+            self._preview(layers_of(self._run.state().weights, self._run.base.scale))
+        if self._held_out is not None:
+            self._look_at_held_out(self._held_out)
 
     def _is_due(self, every: int) -> bool:
         step = self._run.step
@@ -212,11 +227,8 @@ class _Watch:
         run, state = self._run, self._run.state()
         layers = layers_of(state.weights, run.base.scale)
         scores: dict[str, float] = {}
-        if shows and run.base.components is not None:
-            if run.is_main:
-                adapters.write(self._current, layers, self._metadata({}), overwrite=True)
-            run.accelerator.wait_for_everyone()
-            scores = self._preview()
+        if shows and self._shows:
+            scores = self._preview(layers)
         if scores:
             mean = sum(scores.values()) / len(scores)
             self._newest = Best(step=run.step, score=mean, measure="adherence")
@@ -231,9 +243,12 @@ class _Watch:
             saving.save_checkpoint(run.folder, whole, files, keep=run.settings.save.keep)
             write_report(run.folder)
 
-    def _preview(self) -> dict[str, float]:
+    def _preview(self, layers: Mapping[str, LowRank]) -> dict[str, float]:
         """Make clips of held-out references, each process its share; return mean scores by control."""
         run, world = self._run, self._run.accelerator.num_processes
+        if run.is_main:
+            adapters.write(self._current, layers, self._metadata({}), overwrite=True)
+        run.accelerator.wait_for_everyone()
         own = self._truths.items()
         folder, scores = run.folder / "previews" / f"{run.step:06d}", []
         for number, (place, truth) in enumerate(own):
