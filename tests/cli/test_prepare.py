@@ -56,7 +56,7 @@ def test_broken_pairs_are_refused_or_left_out(words: list[str], pairs: Path, tmp
     (pairs / "1.mp4").write_bytes(b"no film")
     (pairs / "2.txt").write_text("a depth map")
     said = refused(*words)
-    assert "2 of 4 pairs are broken" in said and "its caption tells of the control: 'depth map'" in said
+    assert "1 of 4 pairs are broken" in said and "its caption tells of the control: 'depth map'" in said
     assert not (tmp_path / "out" / "prepared.json").exists()
     assert (tmp_path / "out" / "audit.png").is_file()
     report = json.loads((tmp_path / "out" / "audit.json").read_text())
@@ -65,6 +65,18 @@ def test_broken_pairs_are_refused_or_left_out(words: list[str], pairs: Path, tmp
     assert [row.id for row in Store.open(tmp_path / "out").samples] == ["0", "3"]
     run(*words, "--skip-broken", "--accept", "caption", "--overwrite")
     assert [row.id for row in Store.open(tmp_path / "out").samples] == ["0", "2", "3"]
+
+
+def test_a_file_that_cannot_be_read_is_said_and_left_out(
+    words: list[str], pairs: Path, tmp_path: Path
+) -> None:
+    (pairs / "1_reference.mp4").write_bytes(b"no film")
+    said = run(*words)
+    assert "Cannot read" in said and "3 of 4 pairs can be prepared" in said
+    assert [row.id for row in Store.open(tmp_path / "out").samples] == ["0", "2", "3"]
+    for number in (0, 2, 3):
+        (pairs / f"{number}.mp4").write_bytes(b"no film")
+    assert "No pair of" in refused(*words, "--overwrite")
 
 
 def test_looking_alone_encodes_nothing(words: list[str], tmp_path: Path) -> None:

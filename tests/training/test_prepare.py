@@ -49,8 +49,8 @@ def components(micro_model: Path) -> checkpoints.Components:
 
 
 def run(checked: list[Checked], folder: Path, components: Any, **changes: Any) -> Tally:
-    share = changes.pop("share", None)
-    return prepare(checked, replace(SETTINGS, **changes), folder, components, share=share)
+    how = {name: changes.pop(name, None) for name in ("share", "guest_of")}
+    return prepare(checked, replace(SETTINGS, **changes), folder, components, **how)
 
 
 def same(first: Sample, second: Sample) -> bool:
@@ -82,6 +82,19 @@ def test_what_is_stored_is_what_the_pipeline_encodes(
         assert torch.equal(store.empty.context, encode_prompt(components, "").video[0])
 
 
+def test_models_with_sound_get_the_prompt_for_it_too(
+    checked: list[Checked], released_models: dict[str, Path], tmp_path: Path
+) -> None:
+    parts = checkpoints.load(released_models["2.3"], without=("transformer", "audio_vae", "vocoder"))
+    run(checked[:1], tmp_path, parts)
+    store = Store.open(tmp_path)
+    with torch.no_grad():
+        prompt = encode_prompt(parts, "T box 0")
+    assert prompt.audio is not None and store.empty is not None
+    audio = store.load(0).audio_context
+    assert audio is not None and torch.equal(audio, prompt.audio[0]) and store.empty.audio_context is not None
+
+
 def test_several_controls_are_drawn_where_none_is_given(
     pairs: Path, components: checkpoints.Components, tmp_path: Path
 ) -> None:
@@ -109,7 +122,7 @@ def test_parts_of_several_processes_are_the_whole(
 ) -> None:
     run(checked, tmp_path / "one", components)
     for index in (1, 0):
-        tally = run(checked, tmp_path / "two", components, share=Share(index=index, count=2))
+        tally = run(checked, tmp_path / "two", components, share=Share(index=index, count=2), guest_of="cpu")
         assert tally.num_samples == (3 if index == 0 else 2)
     one, two = Store.open(tmp_path / "one"), Store.open(tmp_path / "two")
     assert one.samples == two.samples and one.settings == two.settings
@@ -166,6 +179,21 @@ def test_a_file_that_is_lost_meanwhile_takes_no_other_pair_away(
     assert [row.id for row in found.samples] == ["0", "2", "3", "4"]
     assert all(same(found.load(index), whole.load(index + (index > 0))) for index in range(4))
     assert (tmp_path / "out" / "shards" / "00000.skipped.json").is_file()
+
+
+def test_latents_that_are_not_finite_are_left_out(
+    checked: list[Checked], components: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def broken(vae: Any, *frames: Any) -> Any:
+        calls.append(1)
+        return encode_frames(vae, *frames) * (float("nan") if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(preparing, "encode_frames", broken)
+    ((name, reason),) = run(checked, tmp_path, components).skipped
+    assert name == "1" and "not finite" in reason
+    assert [row.id for row in Store.open(tmp_path).samples] == ["0", "2", "3", "4"]
 
 
 def test_another_dataset_is_refused(

@@ -1,6 +1,7 @@
 """A prepared folder: written whole, read as it was written."""
 
 import json
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,12 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert torch.equal(sample.context, torch.full((3, 4), 3.0)) and sample.audio_context is None
     assert sample.context_mask is not None and sample.context_mask.tolist() == [True] * 3
     assert store.empty is not None and torch.equal(store.empty.context, torch.zeros(3, 4))
+
+
+def test_a_store_goes_to_other_processes(tmp_path: Path) -> None:
+    write(tmp_path, "00000", "a", "bb")
+    store = pickle.loads(pickle.dumps(Store.open(tmp_path)))
+    assert torch.equal(store.load(1).target, torch.full((2, 1, 2, 2), 2.0))
 
 
 def test_samples_of_one_clip_share_its_target(tmp_path: Path) -> None:

@@ -118,10 +118,12 @@ def prepare(said: PrepareWords) -> None:
         if share.leads:
             _say_flaws(checked, accepted)
             say(f"{len(good)} of {len(checked)} pairs can be prepared; see {said.output / 'audit.png'}")
-        if len(good) < len(checked) and not said.skip_broken:
+        # A file that cannot be read can only be left out; of the rest the user is to decide.
+        refused = [one for one in checked if {flaw.kind for flaw in one.broken(accepted)} - {"file"}]
+        if refused and not said.skip_broken:
             raise DatasetError(
-                f"{len(checked) - len(good)} of {len(checked)} pairs are broken. Mend them, leave them out "
-                "with --skip-broken, or take a kind of flaw for none with --accept KIND."
+                f"{len(refused)} of {len(checked)} pairs are broken. Mend them, leave them out with "
+                "--skip-broken, or take a kind of flaw for none with --accept KIND."
             )
         if not good:
             raise DatasetError(f"No pair of {said.dataset} can be trained on.")

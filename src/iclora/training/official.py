@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def open_precomputed(folder: Path, components: checkpoints.Components | None) ->
         settings=settings,
         samples=rows,
         empty=None,
-        _read=lambda index: _load(rows[index], files[index], components),
+        _read=partial(_load_at, rows, tuple(files), components),
     )
 
 
@@ -153,7 +154,10 @@ def _row(root: Path, files: _Files, outline: Any, factors: geometry.LatentFactor
 
 
 @torch.no_grad()
-def _load(row: Row, files: _Files, components: checkpoints.Components) -> Sample:
+def _load_at(
+    rows: tuple[Row, ...], all_files: tuple[_Files, ...], components: checkpoints.Components, index: int
+) -> Sample:
+    row, files = rows[index], all_files[index]
     prompt = _prompt(files.conditions, components)
     return Sample(
         id=row.id,

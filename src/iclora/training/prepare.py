@@ -148,19 +148,28 @@ def _encode_shard(
     lost = []
     with at_work(guest_of, components.vae):
         for number, (one, found) in enumerate(zip(shard, drawn, strict=True), 1):
-            if isinstance(found, IcloraError):
-                lost.append((one.entry.name, str(found)))
-            else:
-                names = list(found.references)
-                latents = [
-                    encode_frames(components.vae, frames)[0]
-                    for frames in (found.target, *found.references.values())
-                ]
-                references = {name: (latent,) for name, latent in zip(names, latents[1:], strict=True)}
+            try:
+                if isinstance(found, IcloraError):
+                    raise found
+                target, references = _encoded(found, components.vae)
                 prompt = prompts[_prompt_text(one, settings)]
-                writer.add(found.rows, target=latents[0], references=references, prompt=prompt)
+                writer.add(found.rows, target=target, references=references, prompt=prompt)
+            except IcloraError as error:
+                lost.append((one.entry.name, str(error)))
             count(number)
     return lost
+
+
+def _encoded(drawn: _Drawn, vae: Any) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, ...]]]:
+    """Latents of a clip, and of the references of each of its samples."""
+    target = encode_frames(vae, drawn.target)[0]
+    references: dict[str, tuple[torch.Tensor, ...]] = {
+        name: (encode_frames(vae, frames)[0],) for name, frames in drawn.references.items()
+    }
+    for latent in (target, *(one for several in references.values() for one in several)):
+        if not bool(latent.isfinite().all()):
+            raise MediaError("Its latents are not finite; look at the clip.")
+    return target, references
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -168,7 +169,7 @@ class EmptyPrompt:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Store:
-    """A prepared folder, or one that the official trainer precomputed.
+    """A prepared folder, or one that the official trainer precomputed; it can go to another process.
 
     Attributes:
         path: The folder.
@@ -285,7 +286,7 @@ def _open_own(folder: Path) -> Store:
         settings=settings,
         samples=tuple(rows),
         empty=empty,
-        _read=lambda index: _load(rows[index], shards[index]),
+        _read=partial(_load_at, tuple(rows), tuple(shards)),
     )
 
 
@@ -336,7 +337,8 @@ def to_json(value: Settings | Row) -> dict[str, Any]:
     return {name.name: asdict(value)[name.name] for name in fields(value)}
 
 
-def _load(row: Row, shard: Path) -> Sample:
+def _load_at(rows: tuple[Row, ...], shards: tuple[Path, ...], index: int) -> Sample:
+    row, shard = rows[index], shards[index]
     names = [f"{row.id}.reference.{number}" for number in range(row.num_references)]
     tensors = _tensors(shard, [f"{row.clip}.target", *names])
     return Sample(
