@@ -25,19 +25,25 @@ def save_prepared(folder: Path, model: Path, *, num_clips: int = 8, held_out: in
         for number in range(num_clips + held_out):
             generator = torch.Generator().manual_seed(number)
             draw = lambda *shape: torch.randn(8, *shape, generator=generator)  # noqa: B023, E731
-            row = Row(
-                id=f"clip{number}",
-                clip=f"clip{number}",
-                caption="a red ball",
-                source=f"clip{number}.mp4",
-                bucket=BUCKET,
-                split="train" if number < num_clips else "held_out",
-                control=next(iter(settings.controls), ""),
-                num_references=1 if settings.controls else 0,
-            )
-            references = {row.id: (draw(2, 2, 2),) if settings.controls else ()}
+            rows = [
+                Row(
+                    id=f"clip{number}{'' if kind in ('', 'canny') else '.' + kind}",
+                    clip=f"clip{number}",
+                    caption="a red ball",
+                    source=f"clip{number}.mp4",
+                    bucket=BUCKET,
+                    split="train" if number < num_clips else "held_out",
+                    control=kind,
+                    num_references=1 if kind else 0,
+                )
+                for kind in settings.controls or ("",)
+            ]
+            references = {row.id: (draw(2, 2, 2),) if row.control else () for row in rows}
             writer.add(
-                [row], target=draw(2, 4, 4), references=references, prompt=encode_prompt(parts, row.caption)
+                rows,
+                target=draw(2, 4, 4),
+                references=references,
+                prompt=encode_prompt(parts, rows[0].caption),
             )
         writer.finish()
     return folder

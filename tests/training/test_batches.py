@@ -8,8 +8,9 @@ import torch
 
 from iclora.errors import DatasetError
 from iclora.training.batches import Chosen, Disk, Memory, Order, sort_by_size
+from iclora.training.estimate import bytes_of_clips
 from iclora.training.store import Store
-from tests.training.prepared import BUCKET
+from tests.training.prepared import BUCKET, save_prepared
 
 CPU = torch.device("cpu")
 
@@ -56,6 +57,18 @@ def test_memory_and_disk_give_the_same_batch(prepared: Path) -> None:
     assert torch.equal(kept.references[0][1], store.load(5).references[0].half())
     assert store.empty is not None and torch.equal(kept.context[1], store.empty.context)
     assert torch.equal(kept.context[0], store.load(3).context)
+
+
+def test_samples_of_one_clip_share_its_target(micro_model: Path, tmp_path: Path) -> None:
+    folder = save_prepared(tmp_path / "data", micro_model, num_clips=3, controls={"canny": {}, "depth": {}})
+    store = Store.open(folder)
+    sizes = sort_by_size(store, "train")
+    memory = Memory(store, sizes, CPU, home=CPU)
+    taken = memory.take(Chosen(targets=(0, 1), references=(0, 1), silent=(False, False)))
+    assert [store.samples[place].control for place in (0, 1)] == ["canny", "depth"]
+    assert torch.equal(taken.target[0], taken.target[1])
+    assert not torch.equal(taken.references[0][0], taken.references[0][1])
+    assert bytes_of_clips(store, sizes) == 3 * (2 * 8 * 2 * 16 + 16 * 16 * 4) + 6 * 2 * 8 * 2 * 4
 
 
 def test_what_was_expected_but_is_not_asked_for_is_not_given(prepared: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_rows_of_the_log(finished: Path) -> None:
     assert losses[0]["learning_rate"] == 0.01 and losses[5]["learning_rate"] == pytest.approx(0.01 * 0.25)
     assert losses[0]["losses"] == [losses[0]["loss"]]
     assert [row["step"] for row in rows if "held_out" in row] == [0, 3, 6]
-    assert [row["step"] for row in rows if "adherence/canny" in row] == [0, 3, 6]
+    assert [row["step"] for row in rows if "adherence/canny" in row and "leak/canny" in row] == [0, 3, 6]
 
 
 def test_the_best_checkpoint_is_what_is_left(finished: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_card_and_the_report(finished: Path) -> None:
     assert "base_model:" in card and "--adapter canny.safetensors --control canny=in.mp4" in card
     assert "| canny | 0." in card and "rank: 2" in card
     page = (finished / "report.html").read_text()
-    assert page.count("<svg") == 6 and "Previews at step 6" in page and "data:image/png;base64," in page
+    assert page.count("<svg") == 7 and "Previews at step 6" in page and "data:image/png;base64," in page
     assert "http" not in page.replace("http://www.w3.org", "") and "learning_rate: 0.01" in page
 
 

@@ -82,14 +82,14 @@ class _Fetcher:
 
     def __init__(self, blocks: list[Any], device: torch.device) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._homes = [_homes(block, pinned=self._stream is not None) for block in blocks]
         self._ahead: dict[int, tuple[list[nn.Parameter], Any]] = {}
         self._last = -1
 
     def enter(self, place: int) -> None:
         """Put a block's copies in, and begin to fetch those that are probably wanted next."""
-        copies, ready = self._ahead.pop(place, None) or self._fetch(place)
+        copies, ready = self._ahead.pop(place) if place in self._ahead else self._fetch(place)
         if ready is not None:
             current = torch.cuda.current_stream(self._device)
             current.wait_event(ready)
@@ -118,7 +118,7 @@ class _Fetcher:
             ]
         if self._stream is None:
             return copies, None
-        ready = torch.cuda.Event()
+        ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
         ready.record(self._stream)
         return copies, ready
 

@@ -44,9 +44,9 @@ class Meter:
         """
         losses = losses.detach()
         self._batches.append(losses.mean())
-        # One-hot, as adding by index is not the same each time on a GPU.
+        # By a product, as adding by index is not the same each time on a GPU.
         levels = (sigma * NUM_LEVELS).long().clamp(0, NUM_LEVELS - 1)
-        places = torch.nn.functional.one_hot(levels, NUM_LEVELS).to(losses)
+        places = (levels[:, None] == torch.arange(NUM_LEVELS, device=losses.device)).to(losses)
         self._by_level += torch.stack([losses @ places, places.sum(dim=0)])
 
     def end_step(self, gradient: Tensor) -> None:

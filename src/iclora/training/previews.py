@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from iclora import adherence, media
-from iclora.adherence import SCORERS, Truth
+from iclora.adherence import SCORERS, Score, Truth
 from iclora.clip import Clip
 from iclora.errors import NothingToFollowError, OutputError
 from iclora.pipeline import Image, Pipeline, decode_frames
@@ -34,13 +34,22 @@ class Preview:
         row: The sample.
         result: What was made.
         rows: The control, the result and the true clip, to be looked at.
-        score: How well it follows; None where its control cannot be scored.
+        score: How it follows; None where its control cannot be scored.
     """
 
     row: Row
     result: Clip
     rows: tuple[Clip, ...]
-    score: float | None
+    score: Score | None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What is watched of it: `adherence/KIND`, `leak/KIND` and, where something moves, `lag/KIND`."""
+        if self.score is None:
+            return {}
+        kind = self.row.control
+        found = {"adherence": self.score.value, "leak": self.score.leak, "lag": self.score.lag_frames}
+        return {f"{name}/{kind}": float(value) for name, value in found.items() if value is not None}
 
 
 def chosen_for_previews(run: Run) -> list[int]:
@@ -113,7 +122,8 @@ def make_preview(run: Run, place: int, truth: Truth | None, adapter: Path) -> Pr
         result, references = _made(run, pipeline, row, controls, first)
     score = None
     if truth is not None:
-        score = adherence.score(row.control, truth, result, **_dials(run, row)).value
+        shown = references[0] if references else None
+        score = adherence.score(row.control, truth, result, drawing=shown, **_dials(run, row))
     return Preview(row=row, result=result, rows=(*references, result, *target), score=score)
 
 
@@ -190,24 +200,15 @@ def write_preview(folder: Path, preview: Preview) -> None:
         raise OutputError(f"{folder} cannot be made ({error.strerror}). Free some space.") from error
     name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in preview.row.id)
     media.save(preview.result, folder / f"{name}.mp4", overwrite=True)
-    said = "" if preview.score is None else f" {preview.score:.3f}"
+    said = "" if preview.score is None else f" {preview.score.value:.3f}"
     labels = [f"{preview.row.control or 'reference'}"] * (len(preview.rows) - 2)
     labels += [f"made{said}", "true clip"]
     sheet = media.contact_sheet(preview.rows, labels=labels, num_columns=5, height=96)
     media.save_image(sheet, folder / f"{name}.png", overwrite=True)
 
 
-def mean_scores(previews: list[tuple[str, float | None]]) -> dict[str, float]:
-    """Average scores by control.
-
-    Args:
-        previews: Control and score of each.
-
-    Returns:
-        The mean of each control that was scored.
-    """
-    by_kind: dict[str, list[float]] = {}
-    for kind, score in previews:
-        if score is not None:
-            by_kind.setdefault(kind, []).append(score)
-    return {kind: sum(scores) / len(scores) for kind, scores in by_kind.items()}
+def mean_numbers(previews: list[dict[str, float]]) -> dict[str, float]:
+    """Average the numbers of previews, each over those that have it."""
+    names = dict.fromkeys(name for numbers in previews for name in numbers)
+    found = {name: [numbers[name] for numbers in previews if name in numbers] for name in names}
+    return {name: sum(values) / len(values) for name, values in found.items()}

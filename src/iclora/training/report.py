@@ -81,7 +81,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _charts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
     """All curves, by chart and name."""
-    kinds = sorted({key for row in rows for key in row if key.startswith("adherence/")})
+    kinds = sorted({key.partition("/")[2] for row in rows for key in row if "/" in key})
     by_noise: dict[str, Curve] = {
         f"{place / NUM_LEVELS:.1f}": [
             (row["step"], row["by_noise"][place])
@@ -95,7 +95,8 @@ def _charts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
         for place, level in enumerate(LEVELS)
     }
     return {
-        "Adherence on held-out references": {key.partition("/")[2]: _of(rows, key) for key in kinds},
+        "Adherence on held-out references": {kind: _of(rows, f"adherence/{kind}") for kind in kinds},
+        "Leak of the control's own look": {kind: _of(rows, f"leak/{kind}") for kind in kinds},
         "Loss": {"training": _of(rows, "loss"), "held out, fixed noise": _of(rows, "held_out")},
         "Loss by noise level, from": by_noise,
         "Held-out loss at noise level": held_out,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, InitProcessGroupKwargs
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils import deterministic
 
 from iclora.errors import DatasetError, MissingDependencyError, ModelError, RequestError
 from iclora.media.room import free_bytes
@@ -64,18 +67,32 @@ def make_accelerator(settings: TrainingSettings, device: str) -> Any:
     return accelerator
 
 
-def use_exact_kernels(settings: TrainingSettings) -> None:
-    """Choose kernels for the whole process.
+@contextmanager
+def exact_kernels(settings: TrainingSettings) -> Iterator[None]:
+    """Choose kernels for training, and those of before afterwards.
 
     On Hopper, PyTorch 2.11's backward through cuDNN attention is NaN for padded prompts:
     https://github.com/pytorch/pytorch/issues/196678
+
+    Args:
+        settings: Whether they must give the same numbers each time.
     """
-    torch.backends.cuda.enable_cudnn_sdp(False)
-    # Sizes are few: each is compiled as it is.
-    torch._dynamo.config.automatic_dynamic_shapes = False
+    cuda: Any = torch.backends.cuda
+    dynamo, filling = torch._dynamo.config, cast(Any, deterministic)
+    before = cuda.cudnn_sdp_enabled(), torch.are_deterministic_algorithms_enabled()
+    filled, shapes = filling.fill_uninitialized_memory, dynamo.automatic_dynamic_shapes
+    cuda.enable_cudnn_sdp(False)
+    dynamo.automatic_dynamic_shapes = False  # sizes are few: each is compiled as it is
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        filling.fill_uninitialized_memory = False  # nothing here reads what was not written
+    try:
+        yield
+    finally:
+        cuda.enable_cudnn_sdp(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        filling.fill_uninitialized_memory, dynamo.automatic_dynamic_shapes = filled, shapes
 
 
 def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
@@ -125,7 +142,6 @@ def begin(
     Raises:
         IcloraError: Something cannot be loaded.
     """
-    use_exact_kernels(settings)
     device = accelerator.device
     in_parts = accelerator.distributed_type == DistributedType.FSDP
     shows = settings.watch.previews_every > 0 and bool(store.indices("held_out")) and not in_parts
@@ -146,7 +162,8 @@ def begin(
     )
     learner = Learner(base.transformer, place, base.dtype)
     # What is frozen is the same everywhere as it is.
-    learner._ddp_params_and_buffers_to_ignore = _frozen(learner)
+    ignore: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+    ignore(learner, _frozen(learner))
     optimizer = make_optimizer(base.parameters, settings.optimizer)
     learner, optimizer = accelerator.prepare(learner, optimizer, device_placement=[False, False])
     sizes = sort_by_size(store, "train")

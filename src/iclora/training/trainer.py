@@ -18,6 +18,7 @@ from accelerate.utils import DistributedType, broadcast_object_list, gather_obje
 from iclora import adapters
 from iclora.adapters import LowRank
 from iclora.adherence import Truth
+from iclora.errors import TrainingError
 from iclora.media.files import write_file
 from iclora.plan import ModelFacts
 from iclora.training import output, saving
@@ -29,13 +30,13 @@ from iclora.training.previews import (
     chosen_for_previews,
     find_truth,
     make_preview,
-    mean_scores,
+    mean_numbers,
     write_preview,
 )
 from iclora.training.report import REPORT, write_report
 from iclora.training.run import Clock, Run, read_meter, take_step
 from iclora.training.saving import Best
-from iclora.training.start import begin, facts_of, make_accelerator, open_store
+from iclora.training.start import begin, exact_kernels, facts_of, make_accelerator, open_store
 
 _PROBED = (1, 4)
 """Steps of a start between which its speed is measured: the first one compiles and allocates."""
@@ -118,12 +119,13 @@ def train(
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             saving.claim(Path(settings.output), settings, overwrite=overwrite)
-    run = begin(settings, accelerator, facts, store, told.progress)
-    _go_on(run, told)
-    watch = _Watch(run, facts, told, foreseen)
-    if run.step < settings.steps:
-        watch.all_steps()
-    finished = watch.finish()
+    with exact_kernels(settings):
+        run = begin(settings, accelerator, facts, store, told.progress)
+        _go_on(run, told)
+        watch = _Watch(run, facts, told, foreseen)
+        if run.step < settings.steps:
+            watch.all_steps()
+        finished = watch.finish()
     accelerator.end_training()
     return finished
 
@@ -174,7 +176,7 @@ class _Watch:
         begun, probe = run.step, Clock(run.accelerator.device)
         self._clock.seconds()
         while run.step < settings.steps:
-            take_step(run)
+            self._step()
             if run.step - begun in _PROBED:
                 self._compare(probe.seconds(), done=run.step - begun)
             self._told.progress("training", run.step, settings.steps)
@@ -187,6 +189,15 @@ class _Watch:
             if saves or shows:
                 self._save(shows=shows)
                 self._clock.seconds()
+
+    def _step(self) -> None:
+        try:
+            take_step(self._run)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"The memory does not suffice for a step ({error}). Lower data.batch_size (and raise "
+                "data.accumulation as much), set memory.gradient_checkpointing=true, or see preset low-vram."
+            ) from error
 
     def _look_at_start(self) -> None:
         """Show what the base does before anything is learned: what all curves begin with."""
@@ -255,13 +266,12 @@ class _Watch:
             self._told.progress("previews", number, len(own))
             preview = make_preview(run, place, truth, self._current)
             write_preview(folder, preview)
-            scores.append((preview.row.control, preview.score))
+            scores.append(preview.numbers)
         self._told.progress("previews", len(own), len(own))
-        means = mean_scores(gather_object(scores) if world > 1 else scores)
+        means = mean_numbers(gather_object(scores) if world > 1 else scores)
         if means:
-            flat = {f"adherence/{kind}": value for kind, value in means.items()}
-            self._log({"step": run.step, **flat})
-        return means
+            self._log({"step": run.step, **means})
+        return {name.partition("/")[2]: mean for name, mean in means.items() if name.startswith("adherence/")}
 
     def _metadata(self, scores: Mapping[str, float]) -> dict[str, str]:
         run = self._run
