@@ -8,6 +8,7 @@ TREE = {
     errors.MediaError: errors.InputError,
     errors.DatasetError: errors.InputError,
     errors.RequestError: errors.InputError,
+    errors.NothingToFollowError: errors.RequestError,
     errors.OutputError: errors.IcloraError,
     errors.AdapterError: errors.IcloraError,
     errors.ModelError: errors.IcloraError,

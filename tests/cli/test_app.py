@@ -11,7 +11,7 @@ from iclora.cli import app
 from iclora.cli.app import OneLineErrors
 from iclora.errors import MediaError
 
-COMMANDS = (["generate"], ["plan"], ["inspect"], ["evaluate"], ["control"], ["control", "canny"])
+COMMANDS = (["generate"], ["plan"], ["inspect"], ["evaluate"], ["sweep"], ["control"], ["control", "canny"])
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["models"], ["models", "list"], []], ids=" ".join)

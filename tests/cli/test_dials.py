@@ -247,3 +247,16 @@ def test_the_device_is_looked_for_by_plan(micro_model: Path) -> None:
         done = plan(micro_model, *words)
         assert done.exit_code == 1
         assert f"There is no device '{device}' here; use cpu" in done.stderr
+
+
+def test_an_even_control_strength_becomes_an_attention_strength(micro_model: Path, film_path: Path) -> None:
+    control = ("--control", f"canny={film_path}")
+    for even, attention in ((1, 1.0), (0.5, pytest.approx(0.1087, abs=1e-4)), (0, 0.0)):
+        content = planned(micro_model, *control, "--control-strength", even)
+        assert content["references"][0]["attention_strength"] == attention
+    both = plan(micro_model, *control, "--control-strength", 0.5, "--attention-strength", 0.5)
+    assert both.exit_code == 1 and "are one dial; say one of them" in both.stderr
+    none = plan(micro_model, "--control-strength", 0.5)
+    assert none.exit_code == 1 and "--control-strength is about references" in none.stderr
+    beyond = plan(micro_model, *control, "--control-strength", 1.5)
+    assert beyond.exit_code == 1 and "The control strength is 1.5" in beyond.stderr

@@ -28,9 +28,9 @@ from iclora.adherence.pose import pose as pose_score
 from iclora.adherence.tracks import TracksScore, follow_again
 from iclora.adherence.tracks import tracks as tracks_score
 from iclora.clip import Clip
-from iclora.controls.depths import NEAR_WHITE, Depths, find_depths, named, uncoloured
-from iclora.controls.point_tracks import DEFAULT_TRACKS, Tracks, find_tracks
-from iclora.controls.poses import Poses, find_poses
+from iclora.controls.depths import NEAR_WHITE, Depths, film_found, uncoloured
+from iclora.controls.point_tracks import DEFAULT_TRACKS, Tracks, find_tracks, moving_most
+from iclora.controls.poses import Poses, find_poses, read_keypoints, retarget
 from iclora.errors import NothingToFollowError, RequestError
 
 Truth: TypeAlias = Clip | Depths | Poses | Tracks
@@ -45,7 +45,7 @@ class Scorer:
     Attributes:
         measure: The name of the one number that curves are drawn of; larger is better, 1 is all.
         main: Its field in the numbers; `frame_` before it is that of each frame.
-        find: Takes a film, dials, and what to keep; gives what the control says.
+        find: Takes a film (or keypoints, or tracks), dials, and what to keep; gives what the control says.
         again: Takes that, a result, dials, and what to keep; gives what the result says.
         compare: Takes both and the part that counts; gives the numbers.
         draw: Takes what a control says; gives its drawing.
@@ -55,7 +55,7 @@ class Scorer:
 
     measure: str
     main: str
-    find: Callable[[Clip, dict[str, Any], dict[str, Any]], Truth]
+    find: Callable[[Any, dict[str, Any], dict[str, Any]], Truth]
     again: Callable[[Any, Clip, dict[str, Any], dict[str, Any]], Truth]
     compare: Callable[[Any, Any, Where | None], Numbers]
     draw: Callable[[Any], Clip]
@@ -98,11 +98,8 @@ def _edges_again(truth: Clip, result: Clip, dials: dict[str, Any], kept: dict[st
 
 
 def _find_depth(film: Clip, dials: dict[str, Any], kept: dict[str, Any]) -> Depths:
-    estimator = dials.get("estimator", "tiny")
-    if isinstance(estimator, str) and ("device" in dials or "values" in dials):
-        distances = dials.get("values") == "distance"
-        estimator = named(estimator, distances=distances, device=dials.get("device", "cpu"))
-    return find_depths(film, estimator=estimator, **kept)
+    said = {name: dials[name] for name in ("estimator", "device") if name in dials}
+    return film_found(film, distances=dials.get("values") == "distance", **said, **kept).read()
 
 
 def _compare_depth(truth: Depths, found: Depths, where: Where | None) -> DepthScore:
@@ -125,7 +122,19 @@ def _find_poses(film: Clip, dials: dict[str, Any], kept: dict[str, Any]) -> Pose
     return find_poses(film, max_people=dials.get("people"), **said, **kept)
 
 
-def _find_tracks(film: Clip, dials: dict[str, Any], kept: dict[str, Any]) -> Tracks:
+def _find_placed(film: Clip | Poses, dials: dict[str, Any], kept: dict[str, Any]) -> Poses:
+    """Everybody of a film, or of keypoints, where and of the build that the dials say."""
+    poses = film if isinstance(film, Poses) else _find_poses(film, dials, kept)
+    said = {name: dials[name] for name in ("scale", "move", "person") if name in dials}
+    body = dials.get("body")
+    if body is not None:
+        body = read_keypoints(body, height=film.height, width=film.width, fps=film.fps)
+    return retarget(poses, body=body, **said)
+
+
+def _find_tracks(film: Clip | Tracks, dials: dict[str, Any], kept: dict[str, Any]) -> Tracks:
+    if isinstance(film, Tracks):
+        return moving_most(film, dials["count"]) if dials.get("count") else film
     found = find_tracks(film, num_tracks=dials.get("count") or DEFAULT_TRACKS, **kept)
     if found is None:
         raise NothingToFollowError("There is no point in the film that could be followed.")
@@ -153,7 +162,7 @@ SCORERS: Mapping[str, Scorer] = MappingProxyType(
         "pose": Scorer(
             measure="pose PCK@0.1",
             main="pck",
-            find=_find_poses,
+            find=_find_placed,
             again=lambda truth, result, dials, kept: _find_poses(result, dials, kept),
             compare=lambda truth, found, where: pose_score(truth, found, where=where),
             draw=controls.draw_poses,
@@ -193,7 +202,7 @@ def scorer_of(kind: str) -> Scorer:
 
 def find_truth(
     kind: str,
-    film: Clip,
+    film: Clip | Poses | Tracks,
     *,
     cache: controls.Cache | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -203,7 +212,8 @@ def find_truth(
 
     Args:
         kind: A name in `SCORERS`.
-        film: At the size, rate and length of the results to be scored.
+        film: At the size, rate and length of the results to be scored; or the keypoints of `pose`, or the
+            tracks of `tracks`, which are there already.
         cache: Where what takes long to find is kept, and taken from if it was found before.
         progress: Called with (frames done, frames in all).
         **dials: Of the control; its estimator counts, how it is drawn does not.

@@ -20,6 +20,7 @@ from iclora.cli import (
     inspect,
     models,
     prepare,
+    sweep,
     train,
 )
 from iclora.cli.present import say
@@ -66,6 +67,7 @@ app.command("generate")(generate.generate)
 app.command("plan")(generate.plan)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("sweep")(sweep.sweep)
 app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)

@@ -35,7 +35,7 @@ from iclora.plan import (
     follow_rate,
     model_facts,
 )
-from iclora.reference import Reference
+from iclora.reference import Reference, attention_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
     Raises:
         IcloraError: If a word cannot be understood, or a file, the model or an adapter cannot be read.
     """
+    said = _evened(said)
     size = None if said.size is None else words.parse_size(said.size)
     adapters = tuple(words.parse_adapter(text) for text in said.adapter)
     wanted = [_control_of(text) for text in said.control]
@@ -177,6 +178,18 @@ def with_sound(clip: Clip, asked: Asked) -> Clip:
         return clip
     source = media.resample(first, fps=clip.fps, num_frames=clip.num_frames)
     return dataclasses.replace(clip, audio=source.audio)
+
+
+def _evened(said: PlanWords) -> PlanWords:
+    """Say an even control strength as the attention strength it comes to."""
+    if said.control_strength is None:
+        return said
+    if said.attention_strength != 1:
+        raise RequestError("--control-strength and --attention-strength are one dial; say one of them.")
+    if not (said.control or said.reference):
+        raise RequestError("--control-strength is about references, but there are none; add --control.")
+    strength = attention_for(said.control_strength)
+    return dataclasses.replace(said, attention_strength=strength, control_strength=None)
 
 
 def _control_of(text: str) -> ReferenceWords:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,7 +26,6 @@ from iclora.cli.words import parse_control, parse_image, parse_reference, words_
 from iclora.errors import OutputError
 
 if TYPE_CHECKING:
-    from iclora.pipeline import Result
     from iclora.plan import Plan
 
 
@@ -49,11 +48,12 @@ def generate(said: GenerateWords) -> None:
 
     Example: iclora generate --prompt "a clay figure" --control canny=in.mp4 -o out.mp4
     """
-    output = check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
+    output = check_outputs(said.output, overwrite=said.overwrite, sources=sources_of(said))
     _check_sound(said.output, said)
     # Imported here: it takes seconds, which --help and a path that cannot be written shall not.
     from iclora.cli.asking import gather, references_of, with_sound
     from iclora.cli.looking import look_at_references
+    from iclora.cli.scores import say_scores, score_references
     from iclora.pipeline import load_planned
     from iclora.plan import make_plan
 
@@ -73,11 +73,10 @@ def generate(said: GenerateWords) -> None:
         result = pipe.run(plan, references=references, images=asked.images, progress=report)
         clip = with_sound(result.clip, asked)
         media.save(clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
-        scores = _scores(result)
+        scores = score_references(result, asked.given, references, report)
         content = {"command": "generate", "iclora": __version__, "plan": plan.to_json(), "adherence": scores}
         write_sidecar(output, content)
-    for score in scores:
-        say(f"follows {score['reference']}: edge F1 {score['f1']:.3f}")
+    say_scores(scores)
     say(f"{output}")
 
 
@@ -93,7 +92,7 @@ def plan(said: PlanOutputWords) -> None:
     from iclora.plan import make_plan
 
     if said.output is not None:
-        check_outputs(said.output, overwrite=said.overwrite, sources=_sources(said))
+        check_outputs(said.output, overwrite=said.overwrite, sources=sources_of(said))
         _check_sound(said.output, said)
     with bars() as report:
         asked = gather(said, report)
@@ -124,8 +123,15 @@ def _check_sound(output: str, said: PlanWords) -> None:
         )
 
 
-def _sources(said: PlanWords) -> list[Path]:
-    """Every file a command line reads pictures from."""
+def sources_of(said: PlanWords) -> list[Path]:
+    """Name every file a command line reads pictures from.
+
+    Args:
+        said: The words of the command line.
+
+    Returns:
+        Their paths.
+    """
     references = [parse_reference(text) for text in said.reference]
     taken = [parse_control(text, controls.CONTROLS) for text in said.control]
     files = [
@@ -137,15 +143,3 @@ def _sources(said: PlanWords) -> list[Path]:
         said.attention_mask,
     ]
     return [file for file in files if file is not None]
-
-
-def _scores(result: Result) -> list[dict[str, Any]]:
-    """The adherence to each reference that is an edge control and has a line."""
-    from iclora import adherence
-
-    scores = []
-    for planned, clip in zip(result.plan.references, result.references, strict=True):
-        if (planned.control == "canny" or planned.is_lines) and (clip.frames > 127).any():
-            score = dataclasses.asdict(adherence.canny(clip, result.clip))
-            scores.append({"reference": planned.label, "control": "canny"} | score)
-    return scores

@@ -48,6 +48,14 @@ class PlanWords:
     attention_strength: Annotated[
         float, typer.Option("--attention-strength", help="How much references are looked at, 0..1.")
     ] = 1.0
+    control_strength: Annotated[
+        float | None,
+        typer.Option(
+            "--control-strength",
+            help="The same, made even: 0.5 gives about half the effect (measured on tiny). One of the two.",
+            show_default=False,
+        ),
+    ] = None
     attention_mask: Annotated[
         Path | None,
         typer.Option("--attention-mask", metavar="FILE", help="Where they are: white is 1, black is 0."),

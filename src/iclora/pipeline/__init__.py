@@ -14,7 +14,14 @@ from iclora.pipeline.coding import (
     pixels_of,
     tokenise,
 )
-from iclora.pipeline.fitting import Drawable, draw_reference, extract_control, fit_reference, shrink_reference
+from iclora.pipeline.fitting import (
+    Drawable,
+    draw_reference,
+    extract_control,
+    fit_reference,
+    lay_over,
+    shrink_reference,
+)
 from iclora.pipeline.run import Image, Pipeline, Progress, Result, load, load_planned
 
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "encode_tokens",
     "extract_control",
     "fit_reference",
+    "lay_over",
     "load",
     "load_planned",
     "pixels_of",

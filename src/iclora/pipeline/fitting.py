@@ -48,19 +48,36 @@ def extract_control(
         IcloraError: If the control cannot be drawn from it.
     """
     dials = controls.drawing(kind, dials)
-    laid: Drawable = source
-    if isinstance(source, Tracks):
-        laid = fit_tracks(retime_tracks(source, plan.fps), plan.height, plan.width)
-    elif isinstance(source, Poses):
-        laid = fit(retime(source, fps=plan.fps, num_frames=plan.num_frames), plan.height, plan.width)
-    elif isinstance(source, Clip):
-        laid = media.resample(source, fps=plan.fps, num_frames=plan.num_frames)
-        laid = media.resize(laid, plan.height, plan.width)
-        if dials.get("mask") is not None:
-            dials["mask"] = _mask(dials["mask"], source, plan)
+    laid = lay_over(source, plan)
+    if isinstance(source, Clip) and dials.get("mask") is not None:
+        dials["mask"] = _mask(dials["mask"], source, plan)
     kept = {"cache": cache} if kind in controls.CACHED else {}
     drawn: Clip = controls.CONTROLS[kind](laid, progress=progress, **kept, **dials)
     return drawn
+
+
+def lay_over(source: Drawable, result: Plan | Clip) -> Drawable:
+    """Bring what a control is drawn from to the clock and the size of a result.
+
+    Args:
+        source: The filmed clip, or points. Depth stays as it is.
+        result: The result, or the plan of it.
+
+    Returns:
+        The same, laid over the result; tracks keep their length.
+
+    Raises:
+        RequestError: If nothing of it lies on the result.
+    """
+    if isinstance(source, Tracks):
+        return fit_tracks(retime_tracks(source, result.fps), result.height, result.width)
+    if isinstance(source, Poses):
+        retimed = retime(source, fps=result.fps, num_frames=result.num_frames)
+        return fit(retimed, result.height, result.width)
+    if isinstance(source, Clip):
+        laid = media.resample(source, fps=result.fps, num_frames=result.num_frames)
+        return media.resize(laid, result.height, result.width)
+    return source
 
 
 def draw_reference(reference: Reference, planned: PlannedReference, plan: Plan) -> Reference:

@@ -4,6 +4,7 @@ numbers, control clips ─► masks ─► attention mask ┐
                           control clip, strengths ┴► Reference ─► tokens ─► ReferenceTokens, TokenSequence
 """
 
+from iclora.reference.calibration import attention_for
 from iclora.reference.masks import fade_in, fade_out, feather, foreground, preview, regions
 from iclora.reference.tokens import (
     assemble,
@@ -20,6 +21,7 @@ __all__ = [
     "ReferenceTokens",
     "TokenSequence",
     "assemble",
+    "attention_for",
     "audio_sequence",
     "fade_in",
     "fade_out",

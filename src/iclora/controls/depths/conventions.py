@@ -62,6 +62,7 @@ def uncoloured(picture: UInt8[np.ndarray, "h w 3"], convention: str) -> Float32[
         shades = coloured(np.linspace(0, 1, 256, dtype=np.float32)[None], INFERNO)[0].astype(np.float32)
         colours, place = np.unique(picture.reshape(-1, 3), axis=0, return_inverse=True)
         apart = (shades**2).sum(axis=1) - 2 * colours.astype(np.float32) @ shades.T
-        return (apart.argmin(axis=1)[place] / np.float32(255)).astype(np.float32).reshape(picture.shape[:2])
+        levels = apart.argmin(axis=1)[place].astype(np.float32) / np.float32(255)
+        return np.asarray(levels.reshape(picture.shape[:2]))
     grey = picture.mean(axis=2, dtype=np.float32) / np.float32(255)
     return np.asarray(1 - grey if convention == NEAR_BLACK else grey, np.float32)

@@ -14,7 +14,7 @@ from iclora.controls.point_tracks.files import TRACK_SUFFIXES, read_tracks, save
 from iclora.controls.point_tracks.following import DEFAULT_TRACKS, find_tracks, follow_points, follow_video
 from iclora.controls.point_tracks.json_files import sayable_to_editor
 from iclora.controls.point_tracks.splines import even_spline, keyed_spline
-from iclora.controls.point_tracks.value import Tracks, fit_tracks, moving_most, retime_tracks
+from iclora.controls.point_tracks.value import Tracks, cut_tracks, fit_tracks, moving_most, retime_tracks
 
 __all__ = [
     "DEFAULT_TRACKS",
@@ -22,6 +22,7 @@ __all__ = [
     "TrackFinding",
     "Tracks",
     "check_tracks",
+    "cut_tracks",
     "draw_tracks",
     "even_spline",
     "film_tracks",

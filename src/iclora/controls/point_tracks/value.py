@@ -133,6 +133,25 @@ def retime_tracks(tracks: Tracks, fps: float) -> Tracks:
     return replace(tracks, points=points, visible=tracks.visible[:, nearest], fps=float(fps))
 
 
+def cut_tracks(tracks: Tracks, num_frames: int) -> Tracks:
+    """Give tracks another length.
+
+    Args:
+        tracks: The tracks.
+        num_frames: Frames wanted, at least 1.
+
+    Returns:
+        Their first frames; beyond their end nothing is visible.
+
+    Raises:
+        InputError: If nothing is visible in those frames.
+    """
+    missing = max(0, num_frames - tracks.num_frames)
+    points = np.pad(tracks.points[:, :num_frames], ((0, 0), (0, missing), (0, 0)))
+    visible = np.pad(tracks.visible[:, :num_frames], ((0, 0), (0, missing)))
+    return replace(tracks, points=points, visible=visible)
+
+
 def moving_most(tracks: Tracks, num_tracks: int) -> Tracks:
     """Keep the tracks that move most and last longest, spread over the picture and the time.
 
