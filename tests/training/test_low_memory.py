@@ -12,7 +12,7 @@ from iclora.errors import MissingDependencyError, RequestError
 from iclora.training.config import resolve
 from iclora.training.loss import Learner
 from iclora.training.low_memory import _Fetcher, keep_on_host, quantise
-from iclora.training.model import make_optimizer
+from iclora.training.model import make_optimizer, uncompiled
 from tests.training.test_loss import PLACE, batch_of, chance_like
 
 CPU = torch.device("cpu")
@@ -82,3 +82,14 @@ def test_packages_that_are_missing_are_told(micro_model: Path, monkeypatch: pyte
 def test_eight_bit_floats_want_a_gpu_that_knows_them(micro_model: Path) -> None:
     with pytest.raises(RequestError, match="int8 runs on all"):
         quantise(checkpoints.load(micro_model).transformer, "fp8", CPU)
+
+
+def test_blocks_are_compiled_again_after_what_runs_them_as_they_are(micro_model: Path) -> None:
+    transformer = checkpoints.load(micro_model).transformer
+    for block in transformer.transformer_blocks:
+        block._compiled_call_impl = object()  # what compiling puts there
+    before = [block._compiled_call_impl for block in transformer.transformer_blocks]
+    assert all(before)
+    with uncompiled(transformer):
+        assert not any(block._compiled_call_impl for block in transformer.transformer_blocks)
+    assert [block._compiled_call_impl for block in transformer.transformer_blocks] == before

@@ -91,6 +91,7 @@ def test_the_adapter_says_what_it_is(finished: Path) -> None:
     assert outline.reference_attention == "two_way" and adapters.control_settings(outline) == {"thickness": 3}
     config = json.loads(outline.metadata["iclora.config"])
     assert config["training"]["adapter"]["rank"] == 2 and "output" not in config["training"]
+    assert "begin" not in config["training"]["adapter"]
     assert "path" not in config["training"]["data"]
 
 

@@ -7,6 +7,7 @@ import torch
 
 from iclora.training.batches import Batch, Chosen, Disk, moved, sort_by_size
 from iclora.training.chance import Chance
+from iclora.training.model import uncompiled
 from iclora.training.run import Run
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -49,7 +50,8 @@ class HeldOut:
             batch, count = moved(waiting, device), len(waiting.target)
             for place, level in enumerate(LEVELS):
                 chance = _chance(count, level, self._run.settings.watch.seed + 1000 * number + place)
-                sums[place] += self._run.learner(batch, chance).sum()
+                with uncompiled(self._run.base.transformer):
+                    sums[place] += self._run.learner(batch, chance).sum()
             sums[-1] += count
         if self._share:
             sums = self._run.accelerator.reduce(sums, reduction="sum")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,6 +128,20 @@ def put_adapter(transformer: Any, settings: TrainingSettings) -> float:
             layers[name].lora_A[ADAPTER].weight.copy_(layer.down)
             layers[name].lora_B[ADAPTER].weight.copy_(layer.up / scale)
     return scale
+
+
+@contextmanager
+def uncompiled(transformer: Any) -> Iterator[None]:
+    """Run blocks as they are: compiling them again for other sizes, and without gradients, takes minutes."""
+    blocks = list(transformer.transformer_blocks)
+    compiled = [block._compiled_call_impl for block in blocks]
+    for block in blocks:
+        block._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for block, call in zip(blocks, compiled, strict=True):
+            block._compiled_call_impl = call
 
 
 def layers_of(weights: Mapping[str, Tensor], scale: float) -> dict[str, LowRank]:

@@ -15,10 +15,14 @@ import iclora
 from iclora import adapters
 from iclora.adapters.known import UNION
 from iclora.controls import CONTROLS
+from iclora.controls.hub import is_repository
 from iclora.errors import OutputError, RequestError
 from iclora.plan import ModelFacts
-from iclora.training.config import TrainingSettings, to_yaml
+from iclora.training.config import TrainingSettings
 from iclora.training.store import Store
+
+_PLACES: Any = {"output": True, "model": True, "data": {"path"}, "adapter": {"begin"}}
+"""Settings that name places on a machine, which are no one else's business."""
 
 
 def metadata_of(
@@ -50,7 +54,7 @@ def metadata_of(
             "control": dials_of(store),
             "steps": step,
             "adherence": dict(score),
-            "training": settings.model_dump(mode="json", exclude={"output": True, "data": {"path"}}),
+            "training": settings.model_dump(mode="json", exclude=_PLACES),
         },
     )
 
@@ -101,7 +105,9 @@ def card(
     Returns:
         Markdown with the hub's front matter.
     """
-    base, control = settings.model, metadata["iclora.control"]
+    fetched = is_repository(settings.model) and not Path(settings.model).exists()
+    base = settings.model if fetched else facts.recipe.base
+    control = metadata["iclora.control"]
     config = json.loads(metadata["iclora.config"])
     scores = "".join(f"| {kind} | {value:.3f} |\n" for kind, value in config["adherence"].items())
     kind = control.split(",")[0] if control != "union" else UNION[0]
@@ -125,7 +131,7 @@ def card(
         f"| reference attention | {metadata['iclora.reference_attention']} |",
         f"| rank | {settings.adapter.rank} |",
         f"\nAdherence on held-out clips:\n\n| control | score |\n|---|---|\n{scores}" if scores else "",
-        f"## Settings\n```yaml\n{to_yaml(settings)}```",
+        f"## Settings\n```yaml\n{yaml.safe_dump(config['training'], sort_keys=False)}```",
     ]
     return "\n".join(lines) + "\n"
 

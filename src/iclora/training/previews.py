@@ -22,6 +22,7 @@ from iclora.pipeline import Image, Pipeline, decode_frames
 from iclora.pipeline.placing import at_work
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
 from iclora.reference import Reference
+from iclora.training.model import uncompiled
 from iclora.training.run import Run
 from iclora.training.store import Row
 
@@ -180,7 +181,8 @@ def _at_work(run: Run) -> Iterator[None]:
     components, device = run.base.components, run.accelerator.device
     assert components is not None
     parts = (components.vae, components.text_encoder, components.connectors)
-    with at_work(None if device.type == "cpu" else str(device), *parts), torch.inference_mode():
+    there = at_work(None if device.type == "cpu" else str(device), *parts)
+    with there, uncompiled(components.transformer), torch.inference_mode():
         yield
 
 

@@ -186,6 +186,7 @@ class _Watch:
                 self._log(read_meter(run, seconds=self._clock.seconds()))
             if self._held_out is not None and self._is_due(settings.watch.held_out_every):
                 self._look_at_held_out(self._held_out)
+                self._clock.seconds()
             if saves or shows:
                 self._save(shows=shows)
                 self._clock.seconds()
