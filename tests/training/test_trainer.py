@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from diffusers import LTX2VideoTransformer3DModel
 from diffusers.loaders.lora_pipeline import LTX2LoraLoaderMixin
 from safetensors import safe_open
 
 from iclora import adapters, checkpoints
-from iclora.errors import AdapterError, DatasetError, RequestError, TrainingError
-from iclora.training import Told, TrainingSettings, foresee, resolve, train, trainer
+from iclora.errors import (
+    AdapterError,
+    DatasetError,
+    MissingDependencyError,
+    RequestError,
+    TrainingError,
+)
+from iclora.training import Told, TrainingSettings, foresee, resolve, start, train, trainer
 from iclora.training.saving import LOG, read_rows
 from tests.toyworld.runs import stop_at
 from tests.training.prepared import content_of, save_prepared
@@ -205,3 +212,21 @@ def test_an_estimate_loads_nothing_and_a_wrong_base_is_refused(
     other = save_prepared(tmp_path / "data", micro_model, base="ltx-2.3")
     with pytest.raises(DatasetError, match="was prepared for the base 'ltx-2.3'"):
         foresee(resolve(content_of(micro_model, other, tmp_path / "run")))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of accelerate, which finds no tensorboard here
+def test_trackers_that_are_there_get_the_numbers_and_others_are_told(
+    micro_run: Micro, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, dict[str, float]]] = []
+    settings = micro_run(tmp_path / "run", watch={"trackers": ["tensorboard"]}, steps=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(start, "_PACKAGES", {"tensorboard": "no_such_package"})
+        with pytest.raises(MissingDependencyError, match="pip install no_such_package"):
+            train(settings)
+    monkeypatch.setattr(start, "_PACKAGES", {"tensorboard": "json"})
+    monkeypatch.setattr(Accelerator, "init_trackers", lambda self, name, config: (self.project_dir, config))
+    monkeypatch.setattr(Accelerator, "log", lambda self, values, step: seen.append((step, values)))
+    train(settings)
+    assert [step for step, values in seen if "loss" in values] == [1, 2]
+    assert [step for step, values in seen if "held_out" in values] == [0, 2]

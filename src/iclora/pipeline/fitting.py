@@ -56,12 +56,12 @@ def extract_control(
     return drawn
 
 
-def lay_over(source: Drawable, result: Plan | Clip) -> Drawable:
+def lay_over(source: Drawable, result: Plan | Canvas | Clip) -> Drawable:
     """Bring what a control is drawn from to the clock and the size of a result.
 
     Args:
         source: The filmed clip, or points. Depth stays as it is.
-        result: The result, or the plan of it.
+        result: The result, the plan of it, or its size and clock.
 
     Returns:
         The same, laid over the result; tracks keep their length.

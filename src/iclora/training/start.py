@@ -55,16 +55,19 @@ def make_accelerator(settings: TrainingSettings, device: str) -> Any:
             raise MissingDependencyError(
                 f"watch.trackers: {tracker} is not installed: pip install {_PACKAGES[tracker]}"
             ) from error
-    accelerator = Accelerator(
+    return Accelerator(
         cpu=device == "cpu",
         mixed_precision="no",  # the learner casts by itself, the same with and without accelerate
         log_with=list(settings.watch.trackers) or None,
         project_dir=settings.output,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
     )
+
+
+def begin_trackers(settings: TrainingSettings, accelerator: Any) -> None:
+    """Tell trackers of the run; they may write into its folder."""
     if settings.watch.trackers:
         accelerator.init_trackers("iclora", config={"settings": to_yaml(settings)})
-    return accelerator
 
 
 @contextmanager

@@ -36,7 +36,14 @@ from iclora.training.previews import (
 from iclora.training.report import REPORT, write_report
 from iclora.training.run import Clock, Run, read_meter, take_step
 from iclora.training.saving import Best
-from iclora.training.start import begin, exact_kernels, facts_of, make_accelerator, open_store
+from iclora.training.start import (
+    begin,
+    begin_trackers,
+    exact_kernels,
+    facts_of,
+    make_accelerator,
+    open_store,
+)
 
 _PROBED = (1, 4)
 """Steps of a start between which its speed is measured: the first one compiles and allocates."""
@@ -119,6 +126,7 @@ def train(
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             saving.claim(Path(settings.output), settings, overwrite=overwrite)
+    begin_trackers(settings, accelerator)
     with exact_kernels(settings):
         run = begin(settings, accelerator, facts, store, told.progress)
         _go_on(run, told)
