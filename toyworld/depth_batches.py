@@ -56,7 +56,7 @@ def batch(
     pictures, targets = [], []
     for _ in range(size):
         picture, nearness = _scene(bank, rng, (height, width))
-        pictures.append(_filmed(_repainted(picture, nearness, rng), rng))
+        pictures.append(filmed(_repainted(picture, nearness, rng), rng))
         targets.append(cv2.resize(nearness, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
     frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     return frames.float() / 127.5 - 1, torch.from_numpy(np.stack(targets))
@@ -119,8 +119,16 @@ def _repainted(picture: Picture, nearness: Nearness, rng: np.random.Generator) -
     return painted
 
 
-def _filmed(picture: Picture, rng: np.random.Generator) -> Picture:
-    """What light, lens, sensor and codec may do."""
+def filmed(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Do to a picture what light, lens, sensor and codec may do.
+
+    Args:
+        picture: RGB 0..255.
+        rng: Source of randomness.
+
+    Returns:
+        The picture, disturbed.
+    """
     if rng.random() < 0.5:
         bent = (np.arange(256) / 255) ** np.exp(rng.normal(0, 0.35)) * 255
         picture = cv2.LUT(picture, bent.astype(np.uint8))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -31,12 +32,14 @@ VALIDATION_SEEDS = range(HELD_OUT_SEED_START + 500_000, HELD_OUT_SEED_START + 50
 """Beyond those of the report: they choose the best weights."""
 BATCH, RATE, AVERAGING = 16, 2e-3, 0.998
 SCALES = 4
+LAST = ("nearness", "maps")
+"""Convolutions that nothing comes behind."""
 
 
 def with_norms(network: nn.Module) -> None:
     """Puts a batch norm behind each convolution but the last, in place."""
     for name, child in list(network.named_children()):
-        if isinstance(child, nn.Conv2d) and name != "nearness":
+        if isinstance(child, nn.Conv2d) and name not in LAST:
             setattr(network, name, nn.Sequential(child, nn.BatchNorm2d(child.out_channels)))
         else:
             with_norms(child)
@@ -85,11 +88,11 @@ def depth_loss(guess: Float[Tensor, "b h w"], truth: Float[Tensor, "b h w"]) -> 
     return (loss * counts).sum() / counts.sum().clamp_min(1)
 
 
-def save(network: TinyDepthNetwork, path: Path) -> None:
+def save(network: nn.Module, path: Path, *, made_by: str = "toyworld/train_depth.py") -> None:
     """Writes the weights as float16."""
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: value.to(torch.float16).contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, path, metadata={"licence": "Apache-2.0", "made_by": "toyworld/train_depth.py"})
+    save_file(weights, path, metadata={"licence": "Apache-2.0", "made_by": made_by})
 
 
 def rate_at(share: float) -> float:
@@ -99,10 +102,13 @@ def rate_at(share: float) -> float:
     return RATE * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * min(1.0, (share - 0.02) / 0.98))))
 
 
-class Averaged:
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Averaged(Generic[Network]):
     """The running mean of a network's weights, ready for use."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = deepcopy(network)
 
     def update(self, network: nn.Module, step: int) -> None:
@@ -115,11 +121,10 @@ class Averaged:
                 if mean.is_floating_point():
                     mean.lerp_(now, 1 - keep)
 
-    def folded(self) -> TinyDepthNetwork:
+    def folded(self) -> Network:
         """A copy without norms, its weights rounded as they will be saved."""
         made = deepcopy(self.network)
         without_norms(made)
-        assert isinstance(made, TinyDepthNetwork)
         return made.half().float()
 
 

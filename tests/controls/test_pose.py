@@ -33,7 +33,7 @@ def sees(*frames: list[np.ndarray]) -> Estimator:
 
 def test_the_table_names_pose_and_its_estimators() -> None:
     assert CONTROLS["pose"] is pose
-    assert set(ESTIMATORS) == {"blazepose", "dwpose"}
+    assert set(ESTIMATORS) == {"blazepose", "dwpose", "tiny"}
 
 
 def test_people_are_found_steadied_and_drawn() -> None:

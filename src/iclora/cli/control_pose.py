@@ -50,9 +50,12 @@ class PoseWords:
     ] = None
     fps: Annotated[float | None, typer.Option(help="Frames per second. As given if left out.")] = None
     estimator: Annotated[
-        str, typer.Option(help="blazepose (body; no hub needed), or dwpose (body, hands and face).")
+        str,
+        typer.Option(
+            help="blazepose (body; no hub needed), dwpose (body, hands, face), tiny (toyworld's figures)."
+        ),
     ] = "blazepose"
-    device: Annotated[str, typer.Option(help="Where dwpose runs: cpu, or cuda.")] = "cpu"
+    device: Annotated[str, typer.Option(help="Where dwpose and tiny run: cpu, cuda, ...")] = "cpu"
     people: Annotated[
         int | None, typer.Option(help="Most people, those seen longest and largest. All if left out.")
     ] = None

@@ -1,4 +1,4 @@
-"""The network of the estimator `tiny`: half a million weights, a picture in, nearness out.
+"""The network of the estimator `tiny`, and its trunk: half a million weights, a picture in, nearness out.
 
 ```
  picture ─► 1/2 ─► 1/4 ─► 1/8 ─► 1/16 ─► attention over the whole picture, told where everything is
@@ -66,10 +66,14 @@ class Everywhere(nn.Module):
         return added
 
 
-class TinyDepthNetwork(nn.Module):
-    """Guesses from one picture how near everything in it is."""
+class Trunk(nn.Module):
+    """Sees a picture at half and at a quarter of its size.
 
-    def __init__(self) -> None:
+    Args:
+        num_layers: Layers of attention.
+    """
+
+    def __init__(self, *, num_layers: int = _NUM_LAYERS) -> None:
         super().__init__()
         half, quarter, eighth, last = CHANNELS
         self.stem = nn.Conv2d(3, half, 3, stride=2, padding=1)
@@ -80,11 +84,43 @@ class TinyDepthNetwork(nn.Module):
         self.to_last = nn.Conv2d(eighth, last, 3, stride=2, padding=1)
         self.last = nn.Conv2d(last, last, 3, padding=1)
         self.place = nn.Linear(8, last)
-        self.everywhere = nn.ModuleList(Everywhere(last) for _ in range(_NUM_LAYERS))
+        self.everywhere = nn.ModuleList(Everywhere(last) for _ in range(num_layers))
         self.up_eighth = nn.Conv2d(last, eighth, 1)
         self.back_eighth = Residual(eighth)
         self.up_quarter = nn.Conv2d(eighth, quarter, 1)
         self.back_quarter = Residual(quarter)
+
+    def seen(
+        self, picture: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b 16 h/2 w/2"], Float[Tensor, "b 32 h/4 w/4"]]:
+        """Look at a picture.
+
+        Args:
+            picture: RGB in [-1, 1]; height and width are multiples of `STRIDE`.
+
+        Returns:
+            The stem's values at half the size, and all that is seen at a quarter.
+        """
+        half = torch.relu(self.stem(picture))
+        quarter = self.quarter(torch.relu(self.to_quarter(half)))
+        eighth = self.eighth(torch.relu(self.to_eighth(quarter)))
+        last = torch.relu(self.to_last(eighth))
+        last = torch.relu(last + self.last(last))
+        height, width = last.shape[-2:]
+        tokens = rearrange(last, "b c h w -> b (h w) c") + self.place(_places(height, width, last))
+        for layer in self.everywhere:
+            tokens = layer(tokens)
+        last = rearrange(tokens, "b (h w) c -> b c h w", h=height)
+        eighth = self.back_eighth(torch.relu(eighth + self.up_eighth(_twice(last))))
+        return half, self.back_quarter(torch.relu(quarter + self.up_quarter(_twice(eighth))))
+
+
+class TinyDepthNetwork(Trunk):
+    """Guesses from one picture how near everything in it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half, quarter, _, _ = CHANNELS
         self.up_half = nn.Conv2d(quarter, half, 1)
         self.back_half = Residual(half)
         self.nearness = nn.Conv2d(half, 1, 3, padding=1)
@@ -98,18 +134,7 @@ class TinyDepthNetwork(nn.Module):
         Returns:
             Nearness (1 over distance) up to a scale and a shift of each picture, at half the size.
         """
-        half = torch.relu(self.stem(picture))
-        quarter = self.quarter(torch.relu(self.to_quarter(half)))
-        eighth = self.eighth(torch.relu(self.to_eighth(quarter)))
-        last = torch.relu(self.to_last(eighth))
-        last = torch.relu(last + self.last(last))
-        height, width = last.shape[-2:]
-        tokens = rearrange(last, "b c h w -> b (h w) c") + self.place(_places(height, width, last))
-        for layer in self.everywhere:
-            tokens = layer(tokens)
-        last = rearrange(tokens, "b (h w) c -> b c h w", h=height)
-        eighth = self.back_eighth(torch.relu(eighth + self.up_eighth(_twice(last))))
-        quarter = self.back_quarter(torch.relu(quarter + self.up_quarter(_twice(eighth))))
+        half, quarter = self.seen(picture)
         half = self.back_half(torch.relu(half + self.up_half(_twice(quarter))))
         nearness: Tensor = rearrange(self.nearness(half), "b 1 h w -> b h w")
         return nearness

@@ -11,7 +11,8 @@ from jaxtyping import Float32, UInt8
 
 from iclora.clip import Clip, Film
 from iclora.controls.cache import Cache, key_of
-from iclora.controls.poses import dwpose
+from iclora.controls.devices import check_device
+from iclora.controls.poses import dwpose, tiny
 from iclora.controls.poses.blazepose import BlazePose
 from iclora.controls.poses.dwpose import DWPose, check_dwpose
 from iclora.controls.poses.poses import Poses, follow, leading
@@ -26,13 +27,14 @@ Estimator = Callable[[Iterable[UInt8[np.ndarray, "h w 3"]]], Iterator[list[Float
 each person in it, x and y in pixels and a score 0..1."""
 
 ESTIMATORS: Mapping[str, Callable[..., Estimator]] = MappingProxyType(
-    {"blazepose": BlazePose, "dwpose": DWPose}
+    {"blazepose": BlazePose, "dwpose": DWPose, "tiny": tiny.Tiny}
 )
-"""Estimators by name; a call, with `device` or without, loads the weights, fetched on first use."""
+"""Estimators by name; a call, with `device` or without, loads the weights, fetched on first use where they
+are not inside the package."""
 WEIGHTS: Mapping[str, Callable[[], list[Path]]] = MappingProxyType(
     {"blazepose": blazepose_files, "dwpose": dwpose.files}
 )
-"""Where those lie, or would lie."""
+"""Where those that are fetched lie, or would lie."""
 
 
 def find_poses(
@@ -80,9 +82,10 @@ def find_poses(
 
     key = None
     if cache is not None and isinstance(estimator, str):
-        if not all(path.is_file() for path in WEIGHTS[estimator]()):
+        files = WEIGHTS[estimator] if estimator in WEIGHTS else lambda: [tiny.WEIGHTS]
+        if not all(path.is_file() for path in files()):
             load()  # fetches them
-        key = key_of(clip, "poses", estimator, *WEIGHTS[estimator](), device)
+        key = key_of(clip, "poses", estimator, *files(), device)
     if cache is None or key is None:
         points = found()
     else:
@@ -128,6 +131,8 @@ def check_estimator(
         raise RequestError(f"There is no estimator {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
     if estimator == "dwpose":
         check_dwpose(device)
+    elif estimator == "tiny":
+        check_device(device)
     elif device != "cpu":
         raise RequestError(
             f"blazepose runs on the CPU, not on '{device}'; leave the device out, or use dwpose."
