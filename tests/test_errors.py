@@ -18,6 +18,7 @@ TREE = {
     errors.OutputError: errors.IcloraError,
     errors.AdapterError: errors.IcloraError,
     errors.ModelError: errors.IcloraError,
+    errors.TrainingError: errors.IcloraError,
     errors.MissingDependencyError: errors.IcloraError,
 }
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from iclora.reference import TokenSequence, assemble
-from iclora.transformer import Perturbation, Stream, velocity
-from iclora.transformer import forward as room
+from iclora.transformer import Perturbation, Stream, running, velocity
 from tests.small_models import (
     CHANNELS,
     audio_target,
@@ -357,7 +356,7 @@ def test_compiled_blocks_share_a_graph_and_change_nothing(monkeypatch: pytest.Mo
     eager = results()
     torch.compiler.reset()  # of what other tests compiled
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured, fullgraph=True))
-    monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
+    monkeypatch.setattr(running, "_compiled_block", cache(running._compiled_block.__wrapped__))
     model.compile_repeated_blocks()
     torch.testing.assert_close(results(), eager, rtol=1e-5, atol=1e-5)
     assert len(graphs) == 2  # of all blocks but the last, and of that

@@ -10,6 +10,7 @@ IcloraError                     catch this to catch them all; the command line p
 ├── OutputError                 a result that cannot be written: it exists, no permission, the disk is full
 ├── AdapterError                an adapter file that is damaged, unknown in part, or made for another base
 ├── ModelError                  a checkpoint that is missing, damaged or of an unknown kind
+├── TrainingError               a training that cannot go on: a loss that is not finite
 └── MissingDependencyError      an optional package is not installed; the message holds the install command
 ```
 
@@ -51,6 +52,10 @@ class AdapterError(IcloraError):
 
 class ModelError(IcloraError):
     """A checkpoint is missing, damaged or of an unknown kind."""
+
+
+class TrainingError(IcloraError):
+    """A training cannot go on."""
 
 
 class MissingDependencyError(IcloraError):

@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from iclora.transformer import forward as room
+from iclora.transformer import running
 
 ROOT = Path(__file__).parent.parent.parent
 FEW = ["--device", "cpu", "--size", "micro", "--rounds", "1"]
@@ -71,7 +72,7 @@ def test_every_case_has_its_row(step: Any, tmp_path: Path, capsys: pytest.Captur
 def _quickly_compiled(monkeypatch: pytest.MonkeyPatch, unchecked_shapes: None) -> Iterator[None]:
     """Capture graphs, which takes long enough, but make no kernels of them."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
+    monkeypatch.setattr(running, "_compiled_block", cache(running._compiled_block.__wrapped__))
     with torch._dynamo.config.patch(fail_on_recompile_limit_hit=False, recompile_limit=8):
         yield
 

@@ -25,6 +25,15 @@ def test_bars_take_each_kind_of_work(capsys: pytest.CaptureFixture[str]) -> None
     assert "reading" in shown and "sampling" in shown and "8/8" in shown
 
 
+def test_words_stand_behind_a_bar_once_it_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with present.bars_with_words() as (report, tell):
+        tell("training", "too early")
+        report("training", 1, 2)
+        tell("training", "loss 0.5")
+    said = capsys.readouterr().err
+    assert "loss 0.5" in said and "too early" not in said
+
+
 def test_the_sidecar_stands_beside_the_result(tmp_path: Path) -> None:
     path = present.write_sidecar(tmp_path / "a.mp4", {"prompt": "añ"})
     assert path == tmp_path / "a.mp4.json"

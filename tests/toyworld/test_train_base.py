@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from iclora import adapters, checkpoints
-from iclora.transformer import Stream, forward
+from iclora.transformer import Stream, forward, running
 from tests.toyworld.runs import CAPTIONS, call, stop_at
 from toyworld import flow_loss, train_base
 from toyworld.architecture import MICRO, build
@@ -157,7 +157,7 @@ def test_compiled_blocks_are_those_of_the_model(
     words = ("--adapter", base_folder, "--steps", 2, *SIZES)
     call(monkeypatch, train_base.main, bank, tmp_path / "eager", *words)
     monkeypatch.setattr(torch, "compile", as_it_is)
-    monkeypatch.setattr(forward, "_compiled_block", cache(forward._compiled_block.__wrapped__))
+    monkeypatch.setattr(running, "_compiled_block", cache(running._compiled_block.__wrapped__))
     call(monkeypatch, train_base.main, bank, tmp_path / "compiled", *words, "--compile")
     assert compiled.count(forward._block) == 1 and len(compiled) == 1 + MICRO.num_layers
     assert losses(tmp_path / "compiled") == losses(tmp_path / "eager")

@@ -13,8 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence, assemble
 from iclora.sampling import DISTILLED_SIGMAS, Away, Latents, Prompt, denoiser, guided, sample, start
-from iclora.transformer import CachePolicy, Perturbation, ReferenceCache, keepable_of, velocity
-from iclora.transformer import forward as room
+from iclora.transformer import CachePolicy, Perturbation, ReferenceCache, keepable_of, running, velocity
 from iclora.transformer.layers import Kept
 from tests.small_models import (
     audio_target,
@@ -382,7 +381,7 @@ def test_compiled_blocks(
     torch.compiler.reset()  # the shape checker makes one function of all that are compiled, in all tests
     eager = sampled(sequence, policy, model=model, audio=True)
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured, fullgraph=True))
-    monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
+    monkeypatch.setattr(running, "_compiled_block", cache(running._compiled_block.__wrapped__))
     model.compile_repeated_blocks()
     torch.testing.assert_close(
         sampled(sequence, policy, model=model, audio=True), eager, rtol=1e-5, atol=1e-5

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from iclora.reference import TokenSequence, assemble, reference_tokens, target_sequence
 from iclora.sampling import Latents, Prompt, denoiser
-from iclora.transformer import CachePolicy
-from iclora.transformer import forward as room
+from iclora.transformer import CachePolicy, running
 from tests.small_models import CHANNELS, FACTORS, contexts, transformer
 
 KEPT = CachePolicy(every=2)
@@ -55,7 +54,7 @@ def test_many_videos_are_all_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.compiler.reset()
     # An uncompiled block is an error: at a break of the graph, and at the limit of graphs of a function.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured, fullgraph=True))
-    monkeypatch.setattr(room, "_compiled_block", cache(room._compiled_block.__wrapped__))
+    monkeypatch.setattr(running, "_compiled_block", cache(running._compiled_block.__wrapped__))
     model.compile_repeated_blocks()
     with torch._dynamo.config.patch(recompile_limit=8):
         for size in ((2, 2, 4), (3, 4, 6)):

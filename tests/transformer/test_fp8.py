@@ -10,7 +10,7 @@ from torch import nn
 from iclora import adapters
 from iclora.errors import RequestError
 from iclora.reference import assemble
-from iclora.transformer import forward, to_fp8, velocity
+from iclora.transformer import running, to_fp8, velocity
 from iclora.transformer.fp8 import Fp8Linear
 from tests.small_models import contexts, control, stream, transformer, video_target
 
@@ -87,7 +87,7 @@ def test_adapters_stay_beside_the_rounded_layers_or_go_in_before() -> None:
 def test_it_is_compiled_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.compiler.reset()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
-    monkeypatch.setattr(forward, "_compiled_block", cache(forward._compiled_block.__wrapped__))
+    monkeypatch.setattr(running, "_compiled_block", cache(running._compiled_block.__wrapped__))
     model = wide()
     to_fp8(model)
     video = stream(assemble(video_target(), [control()]), contexts(model)[0])

@@ -11,7 +11,7 @@ from iclora.adapters.attach import (
     set_weights,
     take,
 )
-from iclora.adapters.files import Adapter, LowRank, describe, read, write
+from iclora.adapters.files import Adapter, LowRank, describe, encode, read, write
 from iclora.adapters.names import diffusers_name, official_name
 from iclora.adapters.outline import LayerSize, Outline, control_settings, read_outline
 
@@ -28,6 +28,7 @@ __all__ = [
     "describe",
     "detach",
     "diffusers_name",
+    "encode",
     "merge",
     "misfit",
     "official_name",

@@ -128,18 +128,43 @@ def write(
     path = Path(path)
     if path.suffix != ".safetensors":
         raise OutputError(f"An adapter is written as '.safetensors', not '{path.name}'. Change the ending.")
+    content = encode(layers, metadata, dtype=dtype, source=str(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder of {path} cannot be made ({error}). Choose another place.") from error
+    write_file(path, content, overwrite=overwrite)
+    return path
+
+
+def encode(
+    layers: Mapping[str, LowRank],
+    metadata: Mapping[str, str],
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    source: str = "The adapter",
+) -> bytes:
+    """Make the content of an adapter file in the official layout.
+
+    Args:
+        layers: The change of each linear layer, by diffusers module name.
+        metadata: Strings, for instance from `describe`.
+        dtype: Type on disk.
+        source: What to call it in messages.
+
+    Returns:
+        What `write` writes.
+
+    Raises:
+        AdapterError: A value is not finite.
+    """
     state = {}
     for name, layer in layers.items():
         for letter, tensor in (("A", layer.down), ("B", layer.up)):
             key = f"diffusion_model.{official_name(name)}.lora_{letter}.weight"
             state[key] = tensor.detach().to(device="cpu", dtype=dtype).contiguous()
-    _refuse_non_finite(path, state)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder of {path} cannot be made ({error}). Choose another place.") from error
-    write_file(path, save(state, metadata=dict(metadata)), overwrite=overwrite)
-    return path
+    _refuse_non_finite(source, state)
+    return save(state, metadata=dict(metadata))
 
 
 def describe(  # noqa: PLR0913  each a line of the file
@@ -159,7 +184,8 @@ def describe(  # noqa: PLR0913  each a line of the file
     Args:
         downscale: How many times smaller than the target its references are.
         temporal_factor: How many target frames one reference frame stands for.
-        control: Name of the control it follows; ``union`` for edges, depth and poses, any one at a time.
+        control: Name of the control it follows, or several with commas between, any one at a time; ``union``
+            for edges, depth and poses.
         base: Name of the base it was trained on.
         version: Version of this package.
         reference_attention: ``two_way``, or ``one_way`` where references do not look at the target.
@@ -227,7 +253,7 @@ def _refuse_other_types(path: Path, tensors: Mapping[str, Tensor]) -> None:
         )
 
 
-def _refuse_non_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def _refuse_non_finite(path: Path | str, tensors: Mapping[str, Tensor]) -> None:
     # 8-bit floats know no `isfinite` of their own.
     broken = [key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor.float()).all())]
     if broken:

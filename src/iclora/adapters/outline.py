@@ -78,7 +78,7 @@ class Outline:
         """Kinds of control it follows, any of which will do: as it says, else as its name is known for."""
         said = self.metadata.get("iclora.control")
         if said:
-            return UNION if said == "union" else (said,)
+            return UNION if said == "union" else tuple(said.split(","))
         return () if self._known is None else self._known.controls
 
     @property

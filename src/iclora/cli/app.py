@@ -24,6 +24,7 @@ from iclora.cli import (
     models,
     prepare,
     sweep,
+    train,
 )
 from iclora.cli.present import say
 from iclora.errors import IcloraError
@@ -72,6 +73,7 @@ app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("sweep")(sweep.sweep)
 app.command("prepare")(prepare.prepare)
+app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 control.app.command("depth")(control_depth.depth)
 control.app.command("pose")(control_pose.pose)

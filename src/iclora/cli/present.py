@@ -61,22 +61,39 @@ def bars() -> Iterator[Report]:
     Yields:
         A function of what is being done, how much of it is done, and of how much (None: not known).
     """
+    with bars_with_words() as (report, _):
+        yield report
+
+
+@contextmanager
+def bars_with_words() -> Iterator[tuple[Report, Callable[[str, str], None]]]:
+    """Show one bar for each kind of work, with words behind it.
+
+    Yields:
+        The function that `bars` yields, and one of what is being done and the words to put behind its bar.
+    """
     columns = (
         TextColumn("{task.description:>10}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}"),
     )
-    with Progress(*columns, console=to_stderr()) as progress:
+    # Long work is foreseen by its last ten minutes, and not by what was done before it was gone on with.
+    with Progress(*columns, console=to_stderr(), speed_estimate_period=600) as progress:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, total: int | None) -> None:
             if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
+                tasks[what] = progress.add_task(what, total=total, completed=done, words="")
             progress.update(tasks[what], completed=done, total=total)
 
-        yield report
+        def tell(what: str, words: str) -> None:
+            if what in tasks:
+                progress.update(tasks[what], words=words)
+
+        yield report, tell
 
 
 def steps_of(report: Report, what: str) -> Callable[[int, int | None], None]:

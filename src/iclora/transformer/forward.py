@@ -24,14 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from iclora.attention import one_way_groups, pair_weights
 from iclora.errors import RequestError
@@ -51,6 +50,7 @@ from iclora.transformer.layers import (
     text_attention,
 )
 from iclora.transformer.modulation import Modulation, levels_of, modulate
+from iclora.transformer.running import runner
 from iclora.transformer.split import split_of
 
 # What a stream exchanges through, by diffusers' names: its own scale and shift, the gate on what it takes in,
@@ -231,12 +231,12 @@ def _through_blocks(
         values_only = index in asked.perturbation.values_only_blocks
         kept = None
         if reference is not None:
-            run = _runner(transformer, block, _one_way_block)
+            run = runner(transformer, block, _one_way_block)
             whole = index != last or reference.wanted > 0
             state, kept = run(block, state, reference.conditions, values_only, whole)
         elif asked.cache is not None and not asked.fresh:
             kept = asked.cache.load(index)
-        run = _runner(transformer, block, _block)
+        run = runner(transformer, block, _block)
         asking = wanted if index == last else conditions
         hidden, found = run(block, hidden, conditions, asking, values_only, kept, num_found)
         if keeps is not None:
@@ -244,24 +244,6 @@ def _through_blocks(
     if keeps is not None:
         keeps.fill(stored)
     return hidden, state
-
-
-def _runner(transformer: Any, block: Any, function: Any) -> Any:
-    """Return a block function as it shall be called: compiled where the block is, with checkpoints."""
-    run = _compiled_block(function) if block._compiled_call_impl is not None else function
-    if transformer.gradient_checkpointing and torch.is_grad_enabled():
-        return partial(checkpoint, run, use_reentrant=False)
-    return run
-
-
-@cache
-def _compiled_block(function: Any) -> Any:
-    """A block function compiled: what runs once ``transformer.compile_repeated_blocks()`` was called."""
-    # Each kind of video is compiled by itself: with and without references, weights, audio, a cache.
-    # After the limit, of 8 unless it is raised, the others would run uncompiled.
-    config = torch._dynamo.config
-    config.recompile_limit = max(config.recompile_limit, config.accumulated_recompile_limit)
-    return torch.compile(function)
 
 
 def _prepare(

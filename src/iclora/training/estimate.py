@@ -1,0 +1,188 @@
+"""What a training will take, in memory and time, from its settings alone; then held against its first steps.
+
+weights (in the type of the frozen base) + the adapter with its gradients and moments + clips kept there
+    + what backward needs: all blocks' values, or with checkpoints each block's input and one block's values
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import LTX2VideoTransformer3DModel
+
+from iclora import checkpoints
+from iclora.geometry import latent_grid
+from iclora.plan import ModelFacts
+from iclora.training.batches import Size, sort_by_size
+from iclora.training.config import TrainingSettings
+from iclora.training.model import dtype_of
+from iclora.training.store import Store
+
+_KEPT, _PASSING = 37, 120
+"""Vectors as wide as the model that backward needs of a token in a block (norms, queries, keys, values, the
+mixed ones, four of the feed-forward layer twice, inputs of low-rank layers), and those that come and go in a
+block. Measured on the CPU in float32 with the embedded model, 4 clips of 1600 tokens: 334 vectors without
+checkpoints (342 by this), 170 with them (163). Not yet measured on a GPU."""
+_EFFICIENCY = {"cuda": 0.35, "cpu": 0.35}
+"""Share of a plain matrix product's speed that a step reaches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a training will take on each device.
+
+    Attributes:
+        weights: Bytes of the frozen base.
+        adapter: Bytes of the adapter with its gradients and moments.
+        clips: Bytes of all encoded clips.
+        step: Bytes that a step takes beside these.
+        num_trained: Values that are trained.
+        tokens: Tokens of one clip with its references, at most.
+        seconds_per_step: Time of a step.
+        num_steps: Steps of the run.
+    """
+
+    weights: int
+    adapter: int
+    clips: int
+    step: int
+    num_trained: int
+    tokens: int
+    seconds_per_step: float
+    num_steps: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes on the device, clips not counted."""
+        return self.weights + self.adapter + self.step
+
+    @property
+    def hours(self) -> float:
+        """Length of the run."""
+        return self.seconds_per_step * self.num_steps / 3600
+
+    def told(self) -> str:
+        """The estimate in words."""
+        return (
+            f"About {gib(self.memory)} on each device (base {gib(self.weights)}, adapter with its optimizer "
+            f"{gib(self.adapter)}, a step {gib(self.step)}), clips {gib(self.clips)}; "
+            f"{self.num_trained / 1e6:.3g} million values are trained on {self.tokens} tokens a clip. "
+            f"{self.num_steps} steps of about {duration(self.seconds_per_step)}: "
+            f"{duration(self.hours * 3600)}."
+        )
+
+    def compared(self, *, seconds_per_step: float, memory: int | None) -> str:
+        """The estimate beside what the first steps took."""
+        text = (
+            f"Measured in the first steps: {duration(seconds_per_step)} a step (estimated "
+            f"{duration(self.seconds_per_step)}), {duration(seconds_per_step * self.num_steps)} in all"
+        )
+        return text + (f"; {gib(memory)} of memory (estimated {gib(self.memory)})." if memory else ".")
+
+
+def estimate(settings: TrainingSettings, facts: ModelFacts, store: Store, device: torch.device) -> Estimate:
+    """Estimate what a training takes, before a weight is loaded.
+
+    Args:
+        settings: What is trained.
+        facts: The base.
+        store: What is learned from.
+        device: Where it is trained.
+
+    Returns:
+        The estimate; its time comes from how fast the device multiplies matrices now.
+    """
+    with torch.device("meta"):
+        config = checkpoints.read_config(facts.path / "transformer" / "config.json")
+        transformer = LTX2VideoTransformer3DModel.from_config(config)
+    sizes = sort_by_size(store, "train")
+    dtype = dtype_of(settings, device)
+    frozen, seen = _count(transformer)
+    trained = _trained(transformer, settings)
+    tokens = max(_tokens(size, store, facts) for size in sizes)
+    batch, memory = settings.data.batch_size, settings.memory
+    width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
+    blocks = transformer.config.num_layers
+    on_device = (blocks - min(memory.blocks_on_host, blocks)) / blocks
+    vectors = _PASSING + (_KEPT + blocks if memory.gradient_checkpointing else _KEPT * blocks)
+    passes = 4 if memory.gradient_checkpointing else 3
+    work = 2 * seen * tokens * (passes - 1) + 4 * tokens**2 * width * blocks * passes
+    speed = _speed(device, dtype) * _EFFICIENCY.get(device.type, _EFFICIENCY["cpu"])
+    return Estimate(
+        weights=int(frozen * on_device) * (dtype.itemsize if memory.quantise == "none" else 1),
+        adapter=trained * (8 + (2 if settings.optimizer.kind == "adamw8bit" else 8)),
+        clips=bytes_of_clips(store, sizes),
+        step=batch * tokens * width * vectors * dtype.itemsize,
+        num_trained=trained,
+        tokens=tokens,
+        seconds_per_step=batch * settings.data.accumulation * work / speed,
+        num_steps=settings.steps,
+    )
+
+
+def bytes_of_clips(store: Store, sizes: dict[Size, list[int]]) -> int:
+    """Count the bytes that encoded clips take, as they are kept: targets and captions once a clip."""
+    total = 0
+    for places in sizes.values():
+        sample = store.load(places[0])
+        clips = len({store.samples[place].clip for place in places})
+        references = sum(2 * latents.numel() for latents in sample.references)
+        total += clips * (2 * sample.target.numel() + sample.context.nbytes) + len(places) * references
+    return total
+
+
+def _tokens(size: Size, store: Store, facts: ModelFacts) -> int:
+    bucket, num_references = size
+    grid = latent_grid(bucket.num_frames, bucket.height, bucket.width, facts.factors)
+    shrunk = store.settings.downscale**2 * store.settings.temporal_factor
+    return grid.num_tokens + num_references * -(-grid.num_tokens // shrunk)
+
+
+def _count(transformer: Any) -> tuple[int, int]:
+    """Values of the transformer, and those that video tokens go through."""
+    sizes = {name: parameter.numel() for name, parameter in transformer.named_parameters()}
+    seen = sum(size for name, size in sizes.items() if "audio" not in name and "av_" not in name)
+    return sum(sizes.values()), seen
+
+
+def _trained(transformer: Any, settings: TrainingSettings) -> int:
+    ends = tuple(f".{target}" for target in settings.adapter.targets)
+    linears = [
+        layer
+        for name, layer in transformer.named_modules()
+        if isinstance(layer, torch.nn.Linear) and name.endswith(ends) and "audio" not in name
+    ]
+    return settings.adapter.rank * sum(layer.in_features + layer.out_features for layer in linears)
+
+
+def _speed(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second of a plain matrix product."""
+    side = 4096 if device.type == "cuda" else 512
+    matrix = torch.ones(side, side, device=device, dtype=dtype)
+    seconds = []
+    for _ in range(4):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        matrix @ matrix  # noqa: B018  only its time is wanted
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return 2 * side**3 / min(seconds)
+
+
+def gib(num_bytes: int) -> str:
+    """Bytes in words."""
+    return f"{num_bytes / 2**30:.3g} GiB" if num_bytes >= 2**28 else f"{num_bytes / 2**20:.3g} MiB"
+
+
+def duration(seconds: float) -> str:
+    """A time in words."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,50 @@
+"""The estimate's parts, by hand, and its words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from iclora.plan import model_facts
+from iclora.training import Store, resolve
+from iclora.training.estimate import Estimate, duration, estimate, gib
+from tests.training.prepared import content_of
+
+WIDTH, TOKENS, BLOCKS = 16, 32 + 8, 2
+
+
+def foreseen(prepared: Path, model: Path, **said: Any) -> Estimate:
+    settings = resolve(content_of(model, prepared, Path("run"), **said))
+    return estimate(settings, model_facts(str(model)), Store.open(prepared), torch.device("cpu"))
+
+
+def test_a_step_keeps_blocks_or_their_inputs(prepared: Path, micro_model: Path) -> None:
+    kept = foreseen(prepared, micro_model, memory={"gradient_checkpointing": False})
+    again = foreseen(prepared, micro_model, memory={"gradient_checkpointing": True})
+    assert kept.step == 2 * TOKENS * WIDTH * 4 * (120 + 37 * BLOCKS)
+    assert again.step == 2 * TOKENS * WIDTH * 4 * (120 + 37 + BLOCKS)
+
+
+def test_weights_in_eight_bits_or_on_the_host_take_less(prepared: Path, micro_model: Path) -> None:
+    plain = foreseen(prepared, micro_model)
+    assert foreseen(prepared, micro_model, memory={"quantise": "int8"}).weights == plain.weights // 4
+    assert foreseen(prepared, micro_model, memory={"blocks_on_host": 1}).weights == plain.weights // 2
+    small = foreseen(prepared, micro_model, optimizer={"kind": "adamw8bit"})
+    assert (plain.adapter, small.adapter) == (16 * plain.num_trained, 10 * plain.num_trained)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.11, "110 ms"), (3.93, "3.93 s"), (600.0, "10 min"), (9000.0, "2.5 h")]
+)
+def test_times_in_words(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_what_is_said_and_what_was_measured(prepared: Path, micro_model: Path) -> None:
+    told = foreseen(prepared, micro_model)
+    assert "6 steps of about" in told.told() and "tokens a clip" in told.told()
+    text = told.compared(seconds_per_step=10.0, memory=3 * 2**30)
+    assert text.startswith("Measured in the first steps: 10 s a step (estimated ") and "60 s in all" in text
+    assert "3 GiB of memory (estimated " in text
+    assert gib(2**20) == "1 MiB"

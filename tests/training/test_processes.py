@@ -1,0 +1,75 @@
+"""Two processes learn what one learns with twice the accumulation, and go on exactly when killed."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iclora.training import resolve, train
+from iclora.training.config import to_yaml
+from tests.training.prepared import content_of
+from tests.training.test_trainer import numbers_of, tensors_of
+
+ROOT = Path(__file__).parents[2]
+# Both processes are stopped before their fourth step, and begin again with nothing but what is on disk.
+SCRIPT = """
+import sys
+from iclora.training import read_settings, train, trainer
+whole, stopped = trainer.take_step, []
+def take_step(run):
+    if run.step == 3 and not stopped:
+        stopped.append(run.step)
+        raise KeyboardInterrupt
+    whole(run)
+trainer.take_step = take_step
+settings = read_settings(sys.argv[1])
+try:
+    train(settings)
+except KeyboardInterrupt:
+    train(settings)
+"""
+
+
+def train_together(config: Path) -> None:
+    """Train with two processes, which meet through a free port."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    known = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": "1"}
+    known |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(config)],
+            env=known | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in started:
+        _, said = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+
+
+def test_two_processes(micro_model: Path, prepared: Path, tmp_path: Path) -> None:
+    said = {"watch": {"held_out_every": 2}, "steps": 4, "save": {"every": 2}}
+    alone = content_of(micro_model, prepared, tmp_path / "alone", **said)
+    alone["data"] |= {"batch_size": 1, "accumulation": 2}
+    train(resolve(alone))
+    shared = content_of(micro_model, prepared, tmp_path / "shared", **said)
+    shared["data"] |= {"batch_size": 1}
+    config = tmp_path / "config.yaml"
+    config.write_text(to_yaml(resolve(shared)))
+    train_together(config)
+    ours, theirs = numbers_of(tmp_path / "alone"), numbers_of(tmp_path / "shared")
+    assert [row["step"] for row in ours] == [row["step"] for row in theirs] == [0, 1, 2, 2, 3, 4, 4]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for key in one.keys() & {"loss", "gradient", "held_out"}:
+            assert one[key] == pytest.approx(other[key], rel=1e-4)
+    known = tensors_of(tmp_path / "alone" / "canny.safetensors")
+    for key, value in tensors_of(tmp_path / "shared" / "canny.safetensors").items():
+        assert value.float().numpy() == pytest.approx(known[key].float().numpy(), abs=2e-4)

@@ -1,0 +1,45 @@
+"""The page of a run: its curves, its pictures, nothing from elsewhere."""
+
+from pathlib import Path
+
+from iclora.training import resolve
+from iclora.training.config import to_yaml
+from iclora.training.previews import mean_numbers
+from iclora.training.report import write_report
+from iclora.training.saving import CONFIG, add_row
+
+
+def write_run(folder: Path) -> Path:
+    (folder / CONFIG).write_text(to_yaml(resolve({"output": "<run>", "data": {"path": "data"}})))
+    for step in (1, 2, 3):
+        by_noise = [None, 0.5 * step, *[None] * 8]
+        row = {"step": step, "loss": 1.0 / step, "gradient": 0.1, "learning_rate": 1e-4, "by_noise": by_noise}
+        add_row(folder, row | {"seconds_per_step": 0.25})
+    add_row(folder, {"step": 3, "adherence/canny": 0.25, "leak/canny": 0.5})
+    return folder
+
+
+def test_each_chart_has_its_curves(tmp_path: Path) -> None:
+    page = write_report(write_run(tmp_path)).read_text()
+    assert page.count("<svg") == 6  # nothing was held out
+    assert "3 steps, the last loss 0.3333; the best adherence of one control 0.250, at step 3" in page
+    assert "canny 0.25" in page and "0.1 1.5" in page and "0.25 s a step" in page
+    assert "output: &lt;run&gt;" in page
+
+
+def test_curves_go_from_the_first_step_to_the_last_and_from_low_to_high(tmp_path: Path) -> None:
+    page = write_report(write_run(tmp_path)).read_text()
+    chart = page.split("<figcaption>Loss</figcaption>")[1].split("</figure>")[0]
+    points = [tuple(map(float, pair.split(","))) for pair in chart.split("points='")[1].split("'")[0].split()]
+    assert [x for x, _ in points] == [56.0, 303.0, 550.0]
+    assert points[0][1] == 10.0 and points[2][1] == 204.0  # the largest on top
+
+
+def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
+    (tmp_path / CONFIG).write_text("a: 1\n")
+    assert "Nothing was measured yet" in write_report(tmp_path).read_text()
+
+
+def test_means_are_over_those_that_have_a_number() -> None:
+    found = mean_numbers([{"adherence/canny": 0.2, "lag/canny": 1.0}, {"adherence/canny": 0.4}, {}])
+    assert found == {"adherence/canny": 0.30000000000000004, "lag/canny": 1.0}
