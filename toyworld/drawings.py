@@ -97,7 +97,7 @@ def found(
         device: Where estimators run.
 
     Returns:
-        As `drawn`; None where nobody is found.
+        As `drawn`; None where there is nothing to be found: nobody, or no depth.
     """
     where = {"estimator": "tiny", "device": device} if kind in ESTIMATED else {}
     try:

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from iclora import checkpoints, geometry, sampling
 from iclora.checkpoints import Components
+from iclora.controls.devices import check_device
 from iclora.pipeline import encode_frames, encode_prompt
 from iclora.plan.laying import Canvas
 from iclora.training import Bucket, Row, Settings, fingerprint
@@ -278,6 +279,7 @@ def command_line(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Renders and encodes what the command line asks for."""
     given = command_line(arguments)
+    check_device(given.device)
     torch.backends.cudnn.allow_tf32 = False  # as exact as on a CPU
     torch.set_num_threads(1)  # other parts of the work are for the other cores
     cv2.setNumThreads(1)
