@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from iclora import controls
 from iclora.clip import Clip
 from iclora.controls.depths import Depths, from_distances
 from iclora.controls.point_tracks import DEFAULT_TRACKS, Tracks, moving_most
@@ -33,7 +34,7 @@ LEAST_SHARE = 0.5
 """Share of the frames in which somebody must be seen, for a clip to have skeletons."""
 
 
-def exact_controls(scenes: Scenes, place: int) -> dict[str, Drawable]:
+def exact_controls(scenes: Scenes, place: int) -> dict[str, Drawable | Depths]:
     """Gives what the world knows of a clip in the form that controls are drawn from.
 
     Args:
@@ -45,17 +46,17 @@ def exact_controls(scenes: Scenes, place: int) -> dict[str, Drawable]:
         something, to be seen.
     """
     clip = Clip(frames=scenes.frames[place].cpu().numpy(), fps=scenes.fps)
-    found: dict[str, Drawable | None] = {
+    known: dict[str, Drawable | Depths | None] = {
         "canny": clip,
         "depth": _depths(scenes.depth[place].cpu().numpy(), scenes.fps),
         "pose": _poses(scenes.skeletons[place].cpu().numpy(), clip),
         "tracks": _tracks(scenes, place, clip),
     }
-    return {kind: source for kind, source in found.items() if source is not None}
+    return {kind: source for kind, source in known.items() if source is not None}
 
 
 def drawn(
-    kind: str, source: Drawable, canvas: Canvas, *, downscale: int, dials: Mapping[str, Any]
+    kind: str, source: Drawable | Depths, canvas: Canvas, *, downscale: int, dials: Mapping[str, Any]
 ) -> UInt8[np.ndarray, "f h w 3"]:
     """Draws a control as the pipeline does it, as large as references are encoded.
 
@@ -79,7 +80,10 @@ def drawn(
     )
     asked = ReferenceRequest(source=facts, control=kind, dials=dials)
     planned = lay_reference(asked, (downscale, 1), canvas, [], Findings())
-    control = extract_control(kind, source, canvas, **planned.dials)
+    if isinstance(source, Depths):
+        control = controls.depth(source, **planned.dials)  # rendered at the size of the clip
+    else:
+        control = extract_control(kind, source, canvas, **planned.dials)
     return shrink_reference(fit_reference(control, planned, canvas), planned).frames
 
 
