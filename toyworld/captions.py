@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from toyworld.describe import Attributes, Thing
-from toyworld.styles import COLOURLESS_STYLES, STYLES
+from toyworld.styles import COLOURLESS_STYLES, STYLES, TAUGHT_STYLES
 
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
@@ -252,6 +252,8 @@ def _surroundings(attributes: Attributes, choose: _Chooser) -> list[str]:
 
 
 def _in_style(text: str, choose: _Chooser) -> str:
+    if choose.style in TAUGHT_STYLES:
+        return text  # what teaches it puts a trigger before it
     word = choose.one(STYLE_WORDS[choose.style])
     forms: dict[str, tuple[Callable[[], str], ...]] = {
         "front": (

@@ -56,11 +56,12 @@ class Scenes:
 Scene = SolidScene | ShapeScene
 
 
-def scene_of(seed: int) -> tuple[Scene, str]:
+def scene_of(seed: int, style: str | None = None) -> tuple[Scene, str]:
     """Draws the scene and the caption of a seed.
 
     Args:
         seed: any non-negative whole number.
+        style: the name of a style to draw it in; None: the seed's own.
 
     Returns:
         The timeless scene and one caption of it.
@@ -71,10 +72,11 @@ def scene_of(seed: int) -> tuple[Scene, str]:
     if seed < 0:
         raise ValueError(f"seed is {seed}; a seed is a whole number of at least 0: give another")
     first = np.random.default_rng([seed, 0])
-    style = str(first.choice(list(STYLES)))
+    own = str(first.choice(list(STYLES)))
     shapes = bool(first.random() < SHARE_OF_SHAPES)
     rng = np.random.default_rng([seed, 1])
-    scene = build_shapes(rng, style) if shapes else build_scene(rng, style)
+    build = build_shapes if shapes else build_scene
+    scene: Scene = build(rng, own if style is None else style)
     return scene, caption(scene.attributes, np.random.default_rng([seed, 2]))
 
 
@@ -87,6 +89,7 @@ def render(
     fps: float = 24.0,
     device: torch.device | str = "cpu",
     supersample: int = 2,
+    style: str | None = None,
 ) -> Scenes:
     """Renders one clip a seed.
 
@@ -98,6 +101,7 @@ def render(
         fps: frames per second; the first frame is at 0 seconds.
         device: where to compute; the result stays there.
         supersample: 2 smooths the edges of solid scenes with rays between pixels; 1 is faster and jagged.
+        style: the name of a style for all of them; None: each seed's own.
 
     Returns:
         Clips and ground truth, on `device`.
@@ -119,7 +123,7 @@ def render(
         raise ValueError(f"supersample is {supersample}; accepted are 1 and 2")
     time = np.arange(num_frames) / fps
     view = View(height=height, width=width, time=time, device=torch.device(device), supersample=supersample)
-    drawn = [scene_of(seed) for seed in seeds]
+    drawn = [scene_of(seed, style) for seed in seeds]
     done = _render_all([scene for scene, _ in drawn], view)
     return Scenes(
         frames=torch.stack([clip.frames for clip in done]),

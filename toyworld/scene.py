@@ -14,7 +14,7 @@ from toyworld.describe import Attributes, Thing
 from toyworld.film import Film, random_film
 from toyworld.palette import NAMED_COLOURS, other_colour, shade_of
 from toyworld.solids import Dress, Look, Solid, figure_solids
-from toyworld.styles import STYLES, Style
+from toyworld.styles import Style, style_named
 
 OBJECT_KINDS: tuple[str, ...] = (
     *("ball", "ball", "ball", "ball", "box", "box", "box", "cone", "pillar", "pill", "tree", "tower"),
@@ -157,7 +157,7 @@ def build_scene(rng: np.random.Generator, style: str) -> SolidScene:
 
     Args:
         rng: source of randomness.
-        style: a key of `styles.STYLES`.
+        style: a name that `styles.style_named` knows.
 
     Returns:
         The scene, timeless.
@@ -193,7 +193,7 @@ def build_scene(rng: np.random.Generator, style: str) -> SolidScene:
     )
     return SolidScene(
         attributes=attributes,
-        style=STYLES[style],
+        style=style_named(style),
         backdrop=backdrop,
         film=random_film(rng),
         camera=camera,

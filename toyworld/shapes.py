@@ -16,7 +16,7 @@ from toyworld.contours import contour, stroke
 from toyworld.describe import Attributes, Thing
 from toyworld.film import Film, random_film
 from toyworld.palette import NAMED_COLOURS, other_colour, shade_of
-from toyworld.styles import STYLES, Style
+from toyworld.styles import Style, style_named
 from toyworld.texture import NUM_TILES, PATTERNS
 
 HEAP_KINDS: tuple[str, ...] = (
@@ -252,7 +252,7 @@ def build_shapes(rng: np.random.Generator, style: str) -> ShapeScene:
 
     Args:
         rng: source of randomness.
-        style: a key of `styles.STYLES`.
+        style: a name that `styles.style_named` knows.
 
     Returns:
         The scene, timeless.
@@ -282,7 +282,7 @@ def build_shapes(rng: np.random.Generator, style: str) -> ShapeScene:
     )
     return ShapeScene(
         attributes=attributes,
-        style=STYLES[style],
+        style=style_named(style),
         ground=ground,
         drift=drift,
         film=random_film(rng),

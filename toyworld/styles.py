@@ -212,5 +212,34 @@ STYLES: dict[str, Style] = {
 }
 """Every style by the name that captions give it."""
 
-COLOURLESS_STYLES = frozenset({"ink", "sepia", "blueprint"})
+TAUGHT_STYLES: dict[str, Style] = {
+    "risograph": Style(
+        duotone=1.0,
+        duotone_dark=(0.0, 0.24, 0.4),
+        duotone_light=(1.0, 0.62, 0.52),
+        levels=3.0,
+        specular=0.0,
+        outline=0.8,
+        outline_colour=(0.02, 0.02, 0.02),
+        outline_px=1.5,
+        paper_colour=(0.97, 0.95, 0.9),
+        mottle=0.35,
+        shadow=0.5,
+    ),
+}
+"""Styles that no seed draws, so that the base does not know them: adapters teach them, by their name."""
+
+COLOURLESS_STYLES = frozenset({"ink", "sepia", "blueprint", *TAUGHT_STYLES})
 """Styles in which an object's own colour cannot be seen; captions then leave colours out."""
+
+
+def style_named(name: str) -> Style:
+    """Finds a style of either kind.
+
+    Args:
+        name: a key of `STYLES` or of `TAUGHT_STYLES`.
+
+    Returns:
+        The style.
+    """
+    return TAUGHT_STYLES[name] if name in TAUGHT_STYLES else STYLES[name]

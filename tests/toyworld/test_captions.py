@@ -9,7 +9,7 @@ from toyworld.captions import ACTIONS, KIND_WORDS, STYLE_WORDS, caption, mirrore
 from toyworld.describe import Attributes, Thing
 from toyworld.palette import NAMED_COLOURS
 from toyworld.render import scene_of
-from toyworld.styles import COLOURLESS_STYLES, STYLES
+from toyworld.styles import COLOURLESS_STYLES, STYLES, TAUGHT_STYLES
 
 
 def attributes(style: str = "clay") -> Attributes:
@@ -95,3 +95,18 @@ def test_every_style_action_and_motion_has_words() -> None:
     motions = {motion for kinds in MOTIONS.values() for motion in kinds}
     assert motions | set(POSES) <= set(ACTIONS)
     assert set(MOTIONS) <= set(KIND_WORDS)
+
+
+@pytest.mark.parametrize("style", sorted(TAUGHT_STYLES))
+def test_captions_say_nothing_of_a_taught_style(style: str) -> None:
+    looks = {word for names in STYLE_WORDS.values() for name in names for word in name.split()} - {"and"}
+    for seed in range(60):
+        told = words(scene_of(seed, style)[1])
+        assert told and not told & (looks | {style, "style"} | set(NAMED_COLOURS)), told
+
+
+def test_a_style_that_is_asked_for_changes_the_look_alone() -> None:
+    for seed in (0, 1, 2, 3):
+        own, other = scene_of(seed)[0], scene_of(seed, "risograph")[0]
+        assert other.style == TAUGHT_STYLES["risograph"] != own.style
+        assert other.attributes.figures == own.attributes.figures
