@@ -30,7 +30,7 @@ def trails() -> Clip:
     for index in range(NUM_FRAMES):
         place = 20 + 4 * index
         cv2.circle(frames[index], (place - 8, 40), 2, (255, 0, 0), -1)
-        cv2.circle(frames[index], (place, 40), 6, (0, 0, 255), -1)
+        cv2.circle(frames[index], (place, 40), 3, (0, 0, 255), -1)
     return Clip(frames=frames, fps=16.0)
 
 
@@ -90,6 +90,7 @@ def pose() -> Clip:
         (40, 70),
     ]
     places += [(40, 86), (54, 54), (56, 70), (56, 86)]
+    places += [(45, 12), (51, 12), (41, 15), (55, 15)]
     points[:, 0, : len(places), :2] = places
     points[:, 0, : len(places), 0] += np.arange(NUM_FRAMES)[:, None]
     points[:, 0, : len(places), 2] = 1

@@ -1,15 +1,18 @@
 """findings.closer and pictures: a plan looked at again; a first frame that disagrees with the control."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from iclora import adapters
+from iclora import adapters, controls, media
 from iclora.clip import Clip
 from iclora.controls.depths.conventions import CONVENTIONS
-from iclora.findings import Shown, agreement, look_closer
+from iclora.controls.poses.skeleton import NUM_POINTS
+from iclora.errors import MissingDependencyError
+from iclora.findings import Shown, agreement, figures_agreement, look_closer
 from iclora.plan import ImageRequest, Plan, ReferenceRequest, Request, Source, make_plan
 from tests.findings import clips
 from tests.micro import random_layers
@@ -156,6 +159,83 @@ def test_a_union_compares_what_has_edges(
     )
     found = added(make_plan(request), Shown(clip=clip), (0, Clip(frames=scribble(3)[None], fps=1.0)))
     assert ["disagrees with in.mp4" in text for text in found] == [True] * disagrees
+
+
+def standing_at(x: float) -> controls.Poses:
+    """Somebody on a picture of 96x96, so many pixels from the left."""
+    points = np.zeros((1, 1, NUM_POINTS, 3), np.float32)
+    places = [(0, 16), (0, 28), (-10, 28), (-16, 42), (-18, 54), (10, 28), (16, 42), (18, 54), (-6, 54)]
+    places += [(-8, 70), (-8, 86), (6, 54), (8, 70), (8, 86)]
+    points[0, 0, : len(places), :2] = np.array(places) + (x, 0)
+    points[0, 0, : len(places), 2] = 1
+    return controls.Poses(points=points, height=96, width=96, fps=1.0)
+
+
+def seeing(monkeypatch: pytest.MonkeyPatch, x: float | None) -> None:
+    """Whatever the picture, somebody is found at a place in it, or nobody."""
+
+    def found(clip: Clip) -> controls.Poses:
+        one = standing_at(x or 0)
+        scale = np.array([clip.width / 96, clip.height / 96, 1], np.float32)
+        points = one.points * scale if x is not None else one.points[:, :0]
+        return replace(one, points=points, height=clip.height, width=clip.width)
+
+    monkeypatch.setattr(controls, "find_poses", found)
+    monkeypatch.setattr(controls, "missing_weights", lambda estimator: [])
+    monkeypatch.setattr(controls, "check_installed", lambda estimator: None)
+
+
+def pose_judged(model: Path, folder: Path) -> list[str]:
+    """What is added for a skeleton in the middle and a picture of the first frame."""
+    metadata = {"reference_downscale_factor": "1", "iclora.control": "pose", "iclora.base": "micro"}
+    file = adapters.write(folder / "a.safetensors", random_layers(model), metadata, overwrite=True)
+    clip = controls.draw_poses(replace(standing_at(48), points=np.repeat(standing_at(48).points, 9, axis=0)))
+    request = Request(
+        prompt="",
+        model=str(model),
+        adapters=((str(file), 1.0),),
+        references=(ReferenceRequest(source=Source.of(clip, "in.mp4")),),
+        images=(ImageRequest(label="0.png", frame=0),),
+    )
+    return added(make_plan(request), Shown(clip=clip), (0, Clip(frames=scribble(3)[None], fps=1.0)))
+
+
+def test_people_that_stand_elsewhere_than_the_skeletons(
+    micro_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeing(monkeypatch, 48)
+    assert pose_judged(micro_model, tmp_path) == []
+    seeing(monkeypatch, 50)
+    assert pose_judged(micro_model, tmp_path) == []
+    seeing(monkeypatch, 20)
+    found = pose_judged(micro_model, tmp_path)
+    assert len(found) == 1 and "0.png at frame 0 disagrees with in.mp4 there" in found[0]
+    assert "of the control's skeletons lie on people in the picture" in found[0]
+    seeing(monkeypatch, None)
+    assert pose_judged(micro_model, tmp_path) == []
+
+
+def test_nothing_is_fetched_to_compare_people(
+    micro_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_installed(estimator: str) -> None:
+        raise MissingDependencyError("no")
+
+    seeing(monkeypatch, 20)
+    monkeypatch.setattr(controls, "missing_weights", lambda estimator: [Path("a.tflite")])
+    assert pose_judged(micro_model, tmp_path) == []
+    seeing(monkeypatch, 20)
+    monkeypatch.setattr(controls, "check_installed", not_installed)
+    assert pose_judged(micro_model, tmp_path) == []
+
+
+@pytest.mark.usefixtures("blazepose_weights")
+def test_people_of_a_filmed_picture(filmed_clips: Path) -> None:
+    film = media.read(filmed_clips / "carphone_pristine.mp4", max_frames=3)
+    skeletons = controls.pose(film).frames[0]
+    assert (figures_agreement(skeletons, film.frames[0]) or 0) > 0.8
+    beside = np.roll(film.frames[0], film.width // 4, axis=1)
+    assert (figures_agreement(skeletons, beside) or 0) < 0.2
 
 
 def test_a_later_picture_is_compared_with_its_frame(micro_model: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -54,10 +55,11 @@ def test_filmed_clips_and_their_controls_give_no_finding(filmed_clips: Path, nam
     assert said(film, "canny", film=True) == []
     assert said(controls.canny(film), "canny") == said(controls.canny(film, thickness=3), "canny") == []
     assert said(controls.tracks(film), "tracks") == []
-    assert said(controls.depth(film), "depth") == []
+    assert said(controls.depth(film), "depth") == said(controls.soft_edges(film), "soft-edges") == []
+    assert said(controls.line_art(film), "line-art") == []
     grey = controls.grey(film)
     assert said(grey, "grey") == []
-    for kind in ("canny", "depth", "pose", "tracks"):
+    for kind in ("canny", "depth", "pose", "tracks", "soft-edges", "line-art"):
         assert "film or a photo" in said(grey, kind)[0] and "film or a photo" in said(film, kind)[0]
 
 
@@ -71,6 +73,8 @@ def test_scenes_of_the_embedded_models_world_give_no_finding() -> None:
         levels = np.interp(near, np.percentile(near, [1, 99]), [0, 255]).astype(np.uint8)
         assert said(film, "canny", film=True) == said(controls.canny(film), "canny") == []
         assert said(Clip(frames=np.repeat(levels[..., None], 3, axis=-1), fps=16.0), "depth") == []
+        soft = controls.soft_edges(film)
+        assert said(soft, "soft-edges") == [] and "soft grey edges on black" in said(soft, "depth")[0]
 
 
 @pytest.mark.parametrize("kind", ["canny", "pose", "depth", None])
@@ -107,6 +111,7 @@ def test_empty_frames_are_named() -> None:
         ("soft-edges", clips.depth, "a smooth grey picture"),
         ("line-art", clips.film, "a film or a photo"),
         ("normals", clips.depth, "a smooth grey picture"),
+        ("depth", lambda: shrunk(clips.lines()), "grey lines on black"),
     ],
 )
 def test_the_wrong_kind(kind: str, clip: Callable[[], Clip], like: str) -> None:
@@ -117,6 +122,47 @@ def test_the_wrong_kind(kind: str, clip: Callable[[], Clip], like: str) -> None:
     for by_adapter, about in ((True, "adapter"), (False, "request")):
         expected = Expected(kinds=(kind,), by_adapter=by_adapter)
         assert judge(look(clip()), expected, "a")[0].about == about
+
+
+def shrunk(clip: Clip) -> Clip:
+    """Half as large, by the average of four pixels."""
+    height, width = clip.height // 2, clip.width // 2
+    halves = clip.frames.reshape(-1, height, 2, width, 2, 3).mean(axis=(2, 4))
+    return clips.changed(clip, halves)
+
+
+def test_poses_and_tracks_are_told_apart() -> None:
+    text = said(clips.pose(), "tracks")
+    assert len(text) == 1 and "but this clip looks like skeletons of people" in text[0]
+    assert "Use an adapter that follows poses, or draw the tracks of a film" in text[0]
+    text = said(clips.trails(), "pose")
+    assert len(text) == 1 and "but this clip looks like trails of tracks" in text[0]
+    assert "Use an adapter that follows tracks, or draw the pose of a film" in text[0]
+    for kinds in (("pose", "tracks"), ("tracks", "pose")):
+        assert said(clips.pose(), *kinds) == said(clips.trails(), *kinds) == []
+    headless = clips.pose()
+    headless.frames[:, :27] = 0  # and no left ankle, which is purple
+    headless.frames[:, 80:] = 0
+    assert not any("trails of tracks" in one for one in said(headless, "pose"))
+
+
+def test_lines_that_were_made_smaller_as_a_picture_is() -> None:
+    faded = shrunk(clips.lines())
+    text = said(faded, "canny")
+    assert len(text) == 1 and "its lines are grey, but white lines on black are expected" in text[0]
+    assert "Give them as large as they were drawn" in text[0] and "--control canny=FILM" in text[0]
+    assert said(controls.resize_lines(clips.lines(), 48, 48), "canny") == []
+    assert said(shrunk(clips.lines(thickness=3)), "canny") == []
+    assert said(faded, "soft-edges") == said(faded, "line-art") == []
+
+
+def test_a_blurred_film_is_no_depth(filmed_clips: Path) -> None:
+    film = media.read(filmed_clips / "carphone_pristine.mp4", max_frames=5)
+    blurred = controls.blur(controls.grey(film), radius=2.5)
+    text = said(blurred, "depth")
+    assert len(text) == 1 and "but this clip looks like a blurred film" in text[0]
+    assert "For its depth use --control depth=a.mp4" in text[0]
+    assert said(controls.depth(film), "depth") == [] and said(blurred, "grey") == []
 
 
 def test_words_are_about_the_adapter_only_where_there_is_one() -> None:
@@ -249,6 +295,45 @@ def test_flicker_is_steadied_with_a_dial_that_there_is(kind: str, film: bool, ad
     findings = judge(look(clips.changed(clip, clip.frames * gains)), expected, "a")
     flickers = [one for one in findings if "it flickers" in str(one)]
     assert len(flickers) == 1 and flickers[0].advice.endswith(advice)
+
+
+def jittered(film: Clip, seed: int) -> Clip:
+    """Edges found with thresholds of their own in each frame."""
+    factors = np.exp(np.random.default_rng(seed).normal(0, 0.5, film.num_frames))
+    frames = [
+        controls.canny(clips.changed(film, frame[None]), low=60 * factor, high=150 * factor).frames[0]
+        for frame, factor in zip(film.frames, factors, strict=True)
+    ]
+    return clips.changed(film, np.stack(frames))
+
+
+def test_flicker_of_filmed_edges(filmed_clips: Path) -> None:
+    film = media.read(filmed_clips / "carphone_pristine.mp4", max_frames=12)
+    text = said(jittered(film, 0), "canny")
+    assert len(text) == 1 and "it flickers" in text[0] and "--stabilise 0.5" in text[0]
+    assert said(controls.canny(film, low=60.0, high=150.0), "canny") == []
+    assert said(controls.canny(film, stabilise=0.5), "canny") == []
+
+
+def test_lines_that_come_and_go() -> None:
+    """As many in each frame, but not the same."""
+    frames = np.repeat(clips.lines(thickness=3).frames[:1], 9, axis=0)
+    frames = np.concatenate([frames, frames], axis=2)
+    frames[0::3, :, :96], frames[1::3, :, 96:] = 0, 0
+    text = said(clips.changed(clips.lines(), frames), "canny")
+    assert len(text) == 1 and "of the lines are gone for a frame" in text[0]
+
+
+def test_flicker_of_depth_in_places() -> None:
+    """Clouds that come and go leave the mean of the picture as it is."""
+    depth = clips.depth()
+    coarse = np.random.default_rng(0).normal(0, 20, (9, 6, 6)).astype(np.float32)
+    noise = np.stack([cv2.resize(one, (96, 96), interpolation=cv2.INTER_CUBIC) for one in coarse])[..., None]
+    text = said(clips.changed(depth, (depth.frames + noise).clip(0, 255)), "depth")
+    assert len(text) == 1 and "of the picture a frame lies beyond both of its neighbours" in text[0]
+    assert "steady it with --stabilise 0.5" in text[0]
+    faint = said(clips.changed(depth, (depth.frames + noise / 20).clip(0, 255)), "depth")
+    assert faint == []
 
 
 def test_flicker_of_lines_and_a_cut() -> None:

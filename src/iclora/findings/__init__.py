@@ -11,13 +11,14 @@ from iclora.findings.judging import Expected, judge
 from iclora.findings.kinds import resemblance
 from iclora.findings.looks import Look, look
 from iclora.findings.masks import judge_mask
-from iclora.findings.pictures import agreement
+from iclora.findings.pictures import agreement, figures_agreement
 
 __all__ = [
     "Expected",
     "Look",
     "Shown",
     "agreement",
+    "figures_agreement",
     "judge",
     "judge_mask",
     "look",

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,10 +14,15 @@ from jaxtyping import Bool, Float
 from iclora.clip import Clip, Film
 from iclora.controls.depths.conventions import NEAR_WHITE
 from iclora.findings.judging import Expected, judge
-from iclora.findings.kinds import FAMILIES, SMOOTH, TRAILS, resemblance
-from iclora.findings.looks import look
+from iclora.findings.kinds import FAMILIES, SMOOTH, TRAILS, misfit, resemblance
+from iclora.findings.looks import Look, look
 from iclora.findings.masks import judge_mask
-from iclora.findings.pictures import LEAST_AGREEMENT, agreement
+from iclora.findings.pictures import (
+    LEAST_AGREEMENT,
+    LEAST_FIGURES_AGREEMENT,
+    agreement,
+    figures_agreement,
+)
 from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
@@ -61,17 +67,15 @@ def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[
             _say_no_depth(shown.film, planned.label, findings)
         if shown.mask is not None:
             findings += judge_mask(shown.mask, planned.grid, planned.label)
-        families = {FAMILIES.get(kind) for kind in expected.kinds}
-        # An adapter may follow poses too: a ready clip tells by itself what it is.
-        has_edges = bool(families & {"lines", "smooth"}) and (shown.is_film or resemblance(seen) != TRAILS)
-        if has_edges and planned.attention_strength > 0:
+        shows = _shows(seen, expected, planned.label)
+        if shows is not None and planned.attention_strength > 0:
             reach = clip.num_frames / clip.fps if shown.is_start else math.inf
             near = [
                 (one, asked)
                 for one, asked in zip(images, plan.images, strict=True)
                 if one[0] / plan.fps < reach
             ]
-            _say_pictures(clip, near, planned, plan, findings)
+            _say_pictures(clip, near, planned, plan, findings, shows=shows)
     return dataclasses.replace(plan, findings=tuple(findings))
 
 
@@ -87,6 +91,16 @@ def _expected(planned: PlannedReference, plan: Plan, *, film: bool) -> Expected:
         by_adapter=bool(followed) if planned.control is None else planned.control in followed,
         film=film,
     )
+
+
+def _shows(seen: Look, expected: Expected, label: str) -> Literal["edges", "skeletons"] | None:
+    """What of a clip can be looked for in a picture; None for trails, and where it is not known."""
+    # An adapter may follow poses too: a ready clip tells by itself what it is.
+    if expected.film or resemblance(seen) != TRAILS:
+        edged = {FAMILIES.get(kind) for kind in expected.kinds} & {"lines", "smooth"}
+        return "edges" if edged else None
+    is_pose = "pose" in expected.kinds and misfit(seen, "pose", expected.conventions, label) is None
+    return "skeletons" if is_pose else None
 
 
 def _say_no_depth(film: Clip | Film, label: str, findings: Findings) -> None:
@@ -114,16 +128,22 @@ def _say_pictures(
     planned: PlannedReference,
     plan: Plan,
     findings: Findings,
+    *,
+    shows: Literal["edges", "skeletons"],
 ) -> None:
+    compare, least = (agreement, LEAST_AGREEMENT)
+    if shows == "skeletons":
+        compare, least = (figures_agreement, LEAST_FIGURES_AGREEMENT)
+    what = "edges are" if shows == "edges" else "skeletons lie on people"
     for (frame, image), asked in images:
         if not 0 <= frame < plan.num_frames:
             continue  # an error of its own
         place = min(round(frame / plan.fps * clip.fps), clip.num_frames - 1)
         (shown,) = pick(clip.frames, np.array([place]))
-        share = agreement(np.ascontiguousarray(shown), np.ascontiguousarray(image.frames[0]))
-        if share is not None and share < LEAST_AGREEMENT:
+        share = compare(np.ascontiguousarray(shown), np.ascontiguousarray(image.frames[0]))
+        if share is not None and share < least:
             findings.warning(
                 f"{asked.label} at frame {frame} disagrees with {planned.label} there: "
-                f"{max(0.0, share):.0%} more of the control's edges than by chance are in the picture.",
+                f"{max(0.0, share):.0%} more of the control's {what} in the picture than by chance.",
                 advice="Make the picture from that frame of the film, or choose a control that fits it.",
             )

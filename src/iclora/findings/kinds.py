@@ -47,6 +47,7 @@ _DRAWN: Mapping[str, str] = MappingProxyType(
 
 FILM, SMOOTH, COLOURED = "a film or a photo", "a smooth grey picture", "a coloured picture"
 WHITE_LINES, BLACK_LINES, TRAILS = "white lines on black", "black lines on white", "coloured lines on black"
+GREY_LINES, STROKES, BLURRED = "grey lines on black", "soft grey edges on black", "a blurred film"
 
 LEAST_DARK = 0.75
 """Of coloured lines on black; good: from 0.95."""
@@ -62,11 +63,20 @@ small shapes, which has no grain until it is compressed. Films: the filmed ones 
 of 24 rendered ones; the others are a foggy scene and a line drawing."""
 TRAIL_DETAIL = 0.005
 """Of coloured lines on black; good: from 0.012. Dark depth in INFERNO: to 0.0040."""
+MOST_RESTLESS, MOST_EVEN = 12.5, 0.62
+"""Of depth at most the one or the other; good: to 9.5 and 0.68 (by `tiny`), to 25 and 0.30 (exact), a real
+scene measured by stereo 20 and 0.44, and blurred by 4 pixels of 256 15 and 0.57. Blurred films: mostly above
+both."""
 UPSIDE_DOWN, LIGHT_ABOVE, MOST_LIGHT = -0.4, -0.1, 0.7
 """Lower less upper third of depth, near is white, below which it is inverted by itself, or with 0.4 of it
 light; and the share that is light by itself. Good: from -0.33, and to 0.37."""
 LEAST_STROKE_DARK = 0.25
 """Of soft edges and strokes; good: from 0.27."""
+MOST_BROAD_LINES, MOST_BROAD_STROKES = 0.05, 0.65
+"""Share of light that is no thin thing; good: lines 0, line art to 0.01, soft edges 0.07 to 0.40, with
+a blur of 4 to 0.62. Films: mostly from 0.74."""
+LEAST_PURPLE, MOST_PURPLE, LEAST_HEADS = 0.015, 0.003, 0.15
+"""Of colours; good: poses purple from 0.038, where heads are seen, and trails none, and heads from 0.19."""
 LEAST_NORMALS = 0.8
 """Share of pixels that are normals; good: 1, compressed from 0.90. Other pictures: to 0.58."""
 SWAPPED = 2.0
@@ -106,11 +116,17 @@ def resemblance(seen: Look) -> str:
     if seen.inverted_lines >= 0.5:
         return BLACK_LINES
     smooth = seen.detail <= SMOOTH_DETAIL or seen.grain <= SMOOTH_GRAIN
-    if seen.dark >= LEAST_DARK and seen.coloured >= LEAST_TRAIL_COLOUR and seen.detail > TRAIL_DETAIL:
+    thin = seen.broad <= MOST_BROAD_STROKES and seen.detail > TRAIL_DETAIL
+    if seen.dark >= LEAST_DARK and seen.coloured >= LEAST_TRAIL_COLOUR and thin:
         return TRAILS
+    is_grey = seen.coloured <= MOST_GREY_COLOUR
+    if is_grey and seen.dark >= 0.5 and seen.broad <= MOST_BROAD_STROKES:
+        return GREY_LINES if seen.broad <= MOST_BROAD_LINES else STROKES
     if not smooth:
         return FILM
-    return COLOURED if seen.coloured > MOST_GREY_COLOUR else SMOOTH
+    if seen.restless > MOST_RESTLESS and seen.even > MOST_EVEN:
+        return BLURRED
+    return SMOOTH if is_grey else COLOURED
 
 
 def misfit(seen: Look, kind: str, conventions: tuple[str, ...], label: str) -> Misfit | None:
@@ -153,11 +169,22 @@ def _lines(kind: str, like: str, label: str) -> Misfit | None:
             advice="If it is a pose or tracks, use an adapter for these; if edges, make them white.",
             other=True,
         )
+    if like == GREY_LINES:
+        return Misfit(
+            how=f"its lines are grey, but {_DRAWN[kind]} are expected: lines fade where they are made "
+            "smaller as pictures are",
+            advice="Give them as large as they were drawn: they are made smaller here, and stay white; or "
+            f"draw them in the size that is needed: --control {kind}=FILM.",
+        )
     return _other(kind, like, label)
 
 
 def _trails(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
     if like == TRAILS:
+        if kind == "tracks" and seen.purple >= LEAST_PURPLE:
+            return _mixed_up("skeletons of people (trails of tracks have no purple)", "poses", kind)
+        if kind == "pose" and seen.purple <= MOST_PURPLE and seen.heads >= LEAST_HEADS:
+            return _mixed_up("trails of tracks (skeletons have purple heads, not blue ones)", "tracks", kind)
         if kind == "tracks" and seen.red > SWAPPED * seen.blue:
             return Misfit(
                 how="heads of trails are red, but blue ones were trained on: red and blue are swapped",
@@ -180,11 +207,16 @@ def _trails(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
     return _other(kind, like, label)
 
 
+def _mixed_up(how: str, what: str, kind: str) -> Misfit:
+    advice = f"Use an adapter that follows {what}, or draw the {kind} of a film: --control {kind}=FILM."
+    return Misfit(how=how, advice=advice, other=True)
+
+
 def _strokes(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
     grey = seen.coloured <= MOST_GREY_COLOUR
-    if grey and seen.dark >= LEAST_STROKE_DARK and like in (WHITE_LINES, FILM):
+    if grey and seen.dark >= LEAST_STROKE_DARK and seen.broad <= MOST_BROAD_STROKES:
         return None
-    if grey and seen.light >= LEAST_STROKE_DARK and like in (BLACK_LINES, FILM):
+    if grey and seen.light >= LEAST_STROKE_DARK and seen.inverted_broad <= MOST_BROAD_STROKES:
         return _inverted(kind, f"dark on white, but {_DRAWN[kind]} are expected")
     return _other(kind, like, label)
 
@@ -256,7 +288,7 @@ def _inverted(kind: str, how: str) -> Misfit:
 
 def _other(kind: str, like: str, label: str) -> Misfit:
     thing = "edges" if kind == "canny" else kind
-    if like in (FILM, COLOURED) and kind != "normals":
+    if like in (FILM, COLOURED, BLURRED) and kind != "normals":
         return Misfit(how=like, advice=f"For its {thing} use --control {kind}={label}.", other=True)
     source = "depth use --control normals=DEPTH" if kind == "normals" else f"a film use --control {kind}=FILM"
     advice = f"For the {thing} of {source}, or use an adapter for what it is."
