@@ -92,6 +92,15 @@ def test_what_may_disappoint_is_said_and_noted(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "a.mp4.json").read_text())["findings"]) == 2  # it also jumps
 
 
+def test_a_still_is_said_not_to_move(large_film: Path, tmp_path: Path) -> None:
+    first = media.read(large_film, max_frames=1)
+    first.save(tmp_path / "still.png")
+    code, said = run("control", "tracks", tmp_path / "still.png", "-o", tmp_path / "a.mp4", "--frames", 9)
+    assert code == 0 and "warning: No track moves." in said and "bring a clip that moves." in said
+    code, said = run("control", "tracks", large_film, "-o", tmp_path / "b.mp4")
+    assert code == 0 and "warning" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

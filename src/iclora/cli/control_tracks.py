@@ -27,6 +27,7 @@ from iclora.cli.present import (
 from iclora.controls.point_tracks import (
     DEFAULT_TRACKS,
     TRACK_SUFFIXES,
+    check_still,
     film_tracks,
     fit_tracks,
     moving_most,
@@ -105,8 +106,9 @@ def tracks(said: TracksWords) -> None:
         "fps": trails.fps,
         "num_tracks": taken.num_tracks,
     }
-    # Of a video's tracks there is nothing to say: they go where it went.
-    findings = [str(finding) for finding in controls.check_tracks(taken)] if from_file else []
+    # A video's tracks go where it went: of them no turn and no jump is told.
+    found = controls.check_tracks(taken) if from_file else [check_still(taken, "bring a clip that moves")]
+    findings = [str(finding) for finding in found if finding is not None]
     notes = {"command": "control tracks", "asked": asked, "result": result, "findings": findings}
     write_sidecar(output, notes)
     for finding in findings:

@@ -95,6 +95,7 @@ def film_video(
             end_seconds = time_seconds + duration_seconds - times[0]
             progress(len(times), stream.frames or None)
             if max_frames is not None and _has_enough(len(times), time_seconds - times[0], fps, max_frames):
+                progress(len(times), len(times))  # that is all of them
                 break
         if not times:
             raise MediaError(_NO_FRAMES.format(path=path))
@@ -169,6 +170,7 @@ def _read_frames(
         end_seconds = time_seconds + duration_seconds - times[0]
         progress(len(pictures), stream.frames or None)
         if max_frames is not None and _has_enough(len(pictures), time_seconds - times[0], fps, max_frames):
+            progress(len(pictures), len(pictures))  # that is all of them
             break
     if not pictures:
         raise MediaError(_NO_FRAMES.format(path=path))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iclora.controls.point_tracks import Tracks, check_tracks
+from iclora.controls.point_tracks import Tracks, check_still, check_tracks
 
 
 def tracks_of(*paths: np.ndarray, hidden: tuple[int, ...] = ()) -> Tracks:
@@ -63,6 +63,14 @@ def test_no_track_moves() -> None:
     standing = path(np.full(30, 50.0))
     assert [finding.text for finding in check_tracks(tracks_of(standing))] == ["No track moves."]
     assert check_tracks(tracks_of(standing, QUIET)) == ()
+
+
+def test_what_to_do_about_standing_tracks_is_up_to_who_asks() -> None:
+    standing = tracks_of(path(np.full(30, 50.0)))
+    assert str(check_still(standing, "cut here")) == (
+        "No track moves. Standing dots ask for a standing picture; cut here."
+    )
+    assert check_still(tracks_of(QUIET), "cut here") is None
 
 
 def test_a_list_of_keypoints_read_as_places() -> None:

@@ -223,6 +223,12 @@ def test_a_canvas_that_nobody_says(content: Any) -> None:
         read(content, canvas=None)
 
 
+def test_keypoints_of_poses_are_no_tracks_with_a_canvas_or_without() -> None:
+    for canvas in (None, CANVAS):
+        with pytest.raises(InputError, match="Track 1, point 0: {'people': .* is no point"):
+            read([{"people": []}] * 2, canvas=canvas)
+
+
 @given(
     st.recursive(
         st.none()

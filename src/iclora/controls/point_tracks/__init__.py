@@ -8,7 +8,7 @@
 ```
 """
 
-from iclora.controls.point_tracks.checks import TrackFinding, check_tracks
+from iclora.controls.point_tracks.checks import TrackFinding, check_still, check_tracks
 from iclora.controls.point_tracks.drawing import draw_tracks, film_tracks
 from iclora.controls.point_tracks.files import TRACK_SUFFIXES, read_tracks, save_tracks
 from iclora.controls.point_tracks.following import DEFAULT_TRACKS, find_tracks, follow_points, follow_video
@@ -21,6 +21,7 @@ __all__ = [
     "TRACK_SUFFIXES",
     "TrackFinding",
     "Tracks",
+    "check_still",
     "check_tracks",
     "cut_tracks",
     "draw_tracks",

@@ -63,14 +63,27 @@ def check_tracks(tracks: Tracks) -> tuple[TrackFinding, ...]:
             "Give the way more frames, or hide the point in between.",
         ),
     ]
-    if (extents(tracks) <= STILL * short).all():
-        advice = "Standing dots ask for a standing picture; move at least one."
-        found.append(TrackFinding(text="No track moves.", advice=advice))
+    found.append(check_still(tracks, "move at least one"))
     if tracks.num_frames < FEW_FRAMES:
         text = f"The tracks last {tracks.num_frames} frames in all."
         advice = 'If these are keypoints, say so: {"points_store": [..]}, or --keypoints (keypoints=True).'
         found.append(TrackFinding(text=text, advice=advice))
     return tuple(finding for finding in found if finding is not None)
+
+
+def check_still(tracks: Tracks, advice: str) -> TrackFinding | None:
+    """Look whether any track moves.
+
+    Args:
+        tracks: The tracks.
+        advice: What to do where none does.
+
+    Returns:
+        The finding; None where one moves.
+    """
+    if (extents(tracks) > STILL * min(tracks.height, tracks.width)).any():
+        return None
+    return TrackFinding(text="No track moves.", advice=f"Standing dots ask for a standing picture; {advice}.")
 
 
 def _steps(tracks: Tracks) -> Float[np.ndarray, "tracks f"]:

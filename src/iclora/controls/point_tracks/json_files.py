@@ -79,8 +79,6 @@ def tracks_from_json(
             'There are no points in it; write [[{"x": 10, "y": 20}, {"x": 12, "y": 22}, ...], ...], one list '
             "for each track."
         )
-    if canvas is None:
-        raise InputError(f"The tracks {_MISSING_CANVAS}")
     length = num_frames or DEFAULT_FRAMES
     if not 1 <= length <= MAX_FRAMES:
         raise InputError(f"Cannot spread keypoints over {length} frames; ask for 1 to {MAX_FRAMES}.")
@@ -88,6 +86,8 @@ def tracks_from_json(
     for number, points in enumerate(lists, start=1):
         kind = "keypoints" if keypoints else "points"
         rows.append(_row({kind: points}, f"Track {number}", length))
+    if canvas is None:  # told only of what are tracks
+        raise InputError(f"The tracks {_MISSING_CANVAS}")
     return _gathered(rows, canvas, None, None)
 
 
