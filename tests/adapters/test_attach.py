@@ -16,6 +16,7 @@ from iclora.adapters import (
     create,
     describe,
     detach,
+    merge,
     misfit,
     read,
     set_weights,
@@ -82,6 +83,18 @@ def test_attached_is_fused_and_detached_is_untouched(tmp_path: Path) -> None:
     assert attached(model) == {}
     assert torch.equal(moved(model), plain)
     assert model.state_dict().keys() == transformer().state_dict().keys()
+
+
+def test_merged_is_fused_and_more_can_be_attached(tmp_path: Path) -> None:
+    model, first, second = transformer(), layers(0), layers(1, dict(list(SIZES.items())[:1]))
+    attach(model, adapter(tmp_path, first), 0.8, "canny")
+    attach(model, adapter(tmp_path, second), 1.0, "second")
+    set_weights(model, {"second": -0.5})
+    merge(model)
+    assert attached(model) == {} and model.state_dict().keys() == transformer().state_dict().keys()
+    torch.testing.assert_close(moved(model), fused([(first, 0.8), (second, -0.5)]), rtol=1e-4, atol=1e-5)
+    attach(model, adapter(tmp_path, second), 0.5, "canny")
+    torch.testing.assert_close(moved(model), fused([(first, 0.8)]), rtol=1e-4, atol=1e-5)
 
 
 def test_weight_0_changes_nothing(tmp_path: Path) -> None:

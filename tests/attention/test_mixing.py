@@ -361,3 +361,26 @@ def test_isolation_can_be_asked_for() -> None:
     assert blocks(True, 1.0, 1.0) == [[1, 1, 1], [1, 1, 0], [1, 0, 1]]
     assert blocks(False, 0.5, 1.0) == [[1, 0.5, 1], [0.5, 1, 1], [1, 1, 1]]
     assert blocks(False, 1.0, 0.5) == [[1, 1, 0.5], [1, 1, 1], [0.5, 1, 1]]
+
+
+@pytest.mark.parametrize("isolate", [None, True, False])
+@pytest.mark.parametrize(
+    "strengths", [(0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 0.0, 1.0, 0.0, 1.0), (0.0, 0.5), (0.0, 1.0), (0.0,)]
+)
+def test_items_that_are_left_out_change_nothing_for_others(
+    strengths: tuple[float, ...], isolate: bool | None
+) -> None:
+    items = [control(seed=seed, attention_strength=value) for seed, value in enumerate(strengths)]
+    sequence = assemble(video_target(), items, isolate=isolate)
+    pairs = pair_weights(sequence)
+    assert pairs is not None
+    whole = dense_weights(pairs)[0]
+    if sequence.visible is None:
+        assert bool((whole.sum(dim=0) > 12).all())  # all are seen by more than themselves
+        return
+    kept, fewer = sequence.visible
+    left = pair_weights(fewer)
+    seen = torch.ones(len(kept), len(kept)) if left is None else dense_weights(left)[0]
+    assert torch.equal(whole[kept][:, kept], seen)
+    whole[:, kept] = 0
+    assert not whole[kept].any()  # what is left out was seen by none of them

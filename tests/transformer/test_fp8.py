@@ -1,6 +1,7 @@
 """Linear layers in 8 bits: how far they are off, what stays as it is, adapters, compilation."""
 
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from iclora import adapters
-from iclora.errors import RequestError
+from iclora.errors import AdapterError, RequestError
 from iclora.reference import assemble
 from iclora.transformer import running, to_fp8, velocity
 from iclora.transformer.fp8 import Fp8Linear
@@ -80,6 +81,18 @@ def test_adapters_stay_beside_the_rounded_layers_or_go_in_before() -> None:
     torch.testing.assert_close(beside, within, rtol=1e-4, atol=1e-5)
     assert 0 < error(beside_rounded, beside) < 0.1
     assert 0 < error(within_rounded, within) < 0.1
+
+
+def test_adapters_neither_come_nor_go_in_afterwards(tmp_path: Path) -> None:
+    model = wide()
+    adapters.create(model, rank=64, name="a")
+    metadata = adapters.describe(downscale=1, temporal_factor=1, control="canny", base="small", version="1")
+    other = adapters.read(adapters.write(tmp_path / "a.safetensors", adapters.take(model, "a"), metadata))
+    to_fp8(model)
+    for change in (partial(adapters.attach, model, other, 1.0, "b"), partial(adapters.merge, model)):
+        with pytest.raises(AdapterError, match="in 8 bits already"):
+            change()
+    assert adapters.attached(model) == {"a": 1.0}
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

@@ -128,8 +128,8 @@ def test_what_nobody_reads_is_not_computed(layout: dict[str, Any], *, with_audio
 
 
 def test_references_of_weight_0_are_left_out() -> None:
-    shown = laid_out([keyframe(), control(seed=1)])
-    hidden = laid_out([keyframe(), control(seed=2, attention_strength=0.0), control(seed=1)], isolate=False)
+    shown = laid_out([keyframe(), control(seed=1)], isolate=True)  # as those after a weighted item are
+    hidden = laid_out([keyframe(), control(seed=2, attention_strength=0.0), control(seed=1)])
     latents = stream(hidden, contexts(MODEL)[0]).latents
     kept = torch.cat([latents[:, :18], latents[:, 30:]], dim=1)
     with torch.inference_mode():

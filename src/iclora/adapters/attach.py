@@ -69,12 +69,13 @@ def attach(transformer: Any, adapter: Adapter, weight: float, name: str) -> None
         name: Name of the adapter on this transformer, free to choose.
 
     Raises:
-        AdapterError: The name is taken, or layers do not fit this transformer.
+        AdapterError: The name is taken, layers do not fit this transformer, or it is in 8 bits already.
     """
     if name in attached(transformer):
         raise AdapterError(
             f"An adapter named '{name}' is attached already. Detach it or choose another name."
         )
+    _check_rounding(transformer)
     reason = misfit(transformer, adapter.outline)
     if reason:
         raise AdapterError(f"{reason} Load the base the adapter was trained on.")
@@ -225,7 +226,11 @@ def merge(transformer: Any) -> None:
 
     Args:
         transformer: The transformer they are attached to; afterwards none is.
+
+    Raises:
+        AdapterError: It is in 8 bits already.
     """
+    _check_rounding(transformer)
     with torch.no_grad():
         for name, layer in _lora_layers(transformer).items():
             layer.merge()
@@ -249,6 +254,14 @@ def _inject(transformer: Any, ranks: Mapping[str, int], name: str) -> None:
         # PEFT wonders at a second adapter; stacking them is what is asked for.
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")
         transformer.add_adapter(config, adapter_name=name)
+
+
+def _check_rounding(transformer: Any) -> None:
+    """Refuse weights of 8 bits: nothing can be added to them, and adapters would be rounded like them."""
+    if any(weight.is_floating_point() and weight.itemsize == 1 for weight in transformer.parameters()):
+        raise AdapterError(
+            "This transformer is in 8 bits already. Load it anew; attach and merge adapters, then round it."
+        )
 
 
 def _lora_layers(transformer: Any) -> dict[str, Any]:

@@ -197,6 +197,7 @@ def _merged(pieces: list[Piece]) -> Float[Tensor, "b k q d"]:
     if len(pieces) == 1:
         return pieces[0][0]
     shares = torch.stack([sums for _, sums in pieces]).softmax(dim=0)[..., None]
-    first, *others = (share * mixed for share, (mixed, _) in zip(shares, pieces, strict=True))
-    merged: Tensor = sum(others, start=first)
+    merged = shares[0] * pieces[0][0]
+    for share, (mixed, _) in zip(shares[1:], pieces[1:], strict=True):
+        merged = torch.addcmul(merged, share, mixed)
     return merged.to(pieces[0][0].dtype)

@@ -146,7 +146,9 @@ class TokenSequence:
     # Facts of the values on the device are read once, not in every step: reading waits for all it has to do.
     @cached_property
     def seen(self) -> tuple[bool, ...]:
-        """For each appended item whether the target sees any of it: whether a weight is above 0."""
+        """For each appended item whether others see any of it."""
+        if self.isolate is False and len(self.weights) > 1:  # each other they see, whatever the target does
+            return (True,) * len(self.weights)
         return tuple(weights is None or bool((weights > 0).any()) for weights in self.weights)
 
     @cached_property
@@ -180,20 +182,27 @@ class TokenSequence:
     def visible(self) -> tuple[Int[Tensor, " kept"], TokenSequence] | None:
         """The indices and the sequence of the tokens that stay when hidden items are left out, or None.
 
-        Hidden are items whose attention weights are all 0: the target does not see them.
+        Hidden are items whose attention weights are all 0: the target does not see them. They are weighted
+        items too, so by the official rule those after them do not see other items, with or without them.
         """
         seen = self.seen
         if all(seen):
             return None
         spans = zip(pairwise(accumulate(self.lengths, initial=0)), [True, *seen], strict=True)
         kept = torch.cat([torch.arange(*span, device=self.mask.device) for span, stays in spans if stays])
+        stay = [index for index, stays in enumerate(seen) if stays]
+        lengths = [self.lengths[1 + index] for index in stay]
+        weights = [self.weights[index] for index in stay]
+        later = sum(seen[: seen.index(False)])
+        if later < len(stay) > 1 and weights[later] is None:
+            weights[later] = torch.ones_like(self.mask[:, : lengths[later]])
         return kept, replace(
             self,
             clean=self.clean[:, kept],
             positions=self.positions[:, :, kept],
             mask=self.mask[:, kept],
-            lengths=(self.num_target, *(n for n, stay in zip(self.lengths[1:], seen, strict=True) if stay)),
-            weights=tuple(w for w, stay in zip(self.weights, seen, strict=True) if stay),
+            lengths=(self.num_target, *lengths),
+            weights=tuple(weights),
             num_one_way=sum(seen[len(seen) - self.num_one_way :]),
         )
 

@@ -144,7 +144,8 @@ def velocity(
     """Run the transformer once.
 
     Without audio, items whose attention weights are all 0 are left out of the forward, since nothing sees
-    them; their velocity is 0. With audio they stay: the audio attends to them whatever the weights are.
+    them; their velocity is 0. With audio they stay, which attends to them whatever the weights are, and so
+    they do where appended items are made to see each other.
     Of clean items at the end of the sequence the last block computes only what others look at: clean tokens
     do not move, so their velocity is 0 too.
 
@@ -289,7 +290,7 @@ def _prepare(
         rotary=angles(part(transformer, kind, "rope"), positions),
         modulation=modulation,
         prompt_modulation=prompt,
-        pairs=pairs,
+        pairs=None if one_way else pairs,
         groups=one_way_groups(stream.sequence, pairs) if one_way else (),
         split=split,
         **cross,

@@ -110,8 +110,7 @@ def self_attention(
     pair = _keys_and_values(module, normed, condition.rotary, split, sizes)
     query = _rotated(module.norm_q, module.to_q(own), asking.rotary, module, split, asks)
     if condition.groups:
-        whole_query, key, value = (torch.cat(parts, dim=2) for parts in (query, *pair))
-        mixed = attend_apart(whole_query, key, value, condition.groups)
+        mixed = attend_apart(query[0], pair[0][0], pair[1][0], condition.groups)
     else:
         mixed = attend_parts(query, *_joined(pair, others, pairs), pairs)
     if split is not None:
