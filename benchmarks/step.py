@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from iclora.attention import dense_weights, pair_weights
 from iclora.transformer import ReferenceCache, split_over, to_fp8
 
-WEIGHTINGS = ("1", "0.5", "mask")
+WEIGHTINGS = ("1", "0.5", "mask", "region")
 MAX_GROWTH = 1.1
 """How much the memory per token may grow while the tokens are doubled, twice."""
 MAX_RATIO = 1.1
@@ -84,7 +84,7 @@ def runs_of(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[
         yield row, ours
         if LAYOUTS[layout]:
             yield replace(row, keys="kept"), replace(ours, kept=kept)
-        if not arguments.diffusers or weighting == "mask":
+        if not arguments.diffusers or weighting in ("mask", "region"):
             continue
         pairs = pair_weights(sequence)
         mask = None if pairs is None else dense_weights(pairs).to(size.dtype)

@@ -87,12 +87,16 @@ def build(size: Size, num_layers: int | None, device: torch.device) -> Any:
 
 
 def sequence_of(size: Size, layout: str, weighting: str, device: torch.device) -> TokenSequence:
-    """Lay out target and references of a case; a mask rises from 0.1 at the left to 1 at the right."""
+    """Lay out target and references of a case.
+
+    A mask rises from 0.1 at the left to 1 at the right; a region is 1 in the right half and 0 elsewhere.
+    """
     grid, channels = size.grid, 128
     target = target_sequence(
         torch.zeros(1, channels, *grid.shape, device=device, dtype=size.dtype), factors=FACTORS, fps=FPS
     )
-    mask = torch.linspace(0.1, 1, 64).expand(64, 64) if weighting == "mask" else None
+    rows = {"mask": torch.linspace(0.1, 1, 64), "region": (torch.arange(64) > 31).float()}
+    mask = rows[weighting].expand(64, 64) if weighting in rows else None
     references = [
         reference_tokens(
             torch.randn(
@@ -106,7 +110,7 @@ def sequence_of(size: Size, layout: str, weighting: str, device: torch.device) -
             ),
             factors=FACTORS,
             fps=FPS,
-            attention_strength=1.0 if weighting == "mask" else float(weighting),
+            attention_strength=1.0 if weighting in rows else float(weighting),
             attention_mask=mask,
             downscale=downscale,
         )

@@ -22,6 +22,7 @@ from iclora.attention import (
     pair_weights,
 )
 from iclora.reference import assemble
+from iclora.reference.values import _alike
 from tests.small_models import control, video_target
 
 
@@ -55,7 +56,10 @@ def pairs_of(layout: Layout) -> PairWeights:
     target, opened, isolated, rows = layout
     weights = torch.tensor(rows)
     even = tuple(bool((part == part[:, :1]).all()) for part in weights.split(list(isolated), dim=1))
-    return PairWeights(num_target=target, num_open=opened, isolated=isolated, weights=weights, even=even)
+    parts = zip(weights.split(list(isolated), dim=1), even, strict=True)
+    alike = tuple(None if is_even else _alike(part) for part, is_even in parts)
+    counts = {"num_target": target, "num_open": opened, "isolated": isolated}
+    return PairWeights(**counts, weights=weights, even=even, alike=alike)
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,7 +84,7 @@ def test_one_weight_is_a_mask_of_that_weight_everywhere(weight: float, seed: int
     pairs = pairs_of((5, 6, (4, 3), [[weight] * 4 + [weight**2] * 3]))
     tokens = inputs(1, 13, seed)
     assert pairs.even == (True, True)
-    masked = attend(*tokens, replace(pairs, even=(False, False)))
+    masked = attend(*tokens, replace(pairs, even=(False, False), alike=(None, None)))
     torch.testing.assert_close(attend(*tokens, pairs), masked, rtol=1e-4, atol=1e-5)
 
 
@@ -91,7 +95,9 @@ def test_a_larger_weight_is_looked_at_more(weights: list[float], seed: int, even
     value[:] = 0
     value[:, :, 5:] = 1  # so that what comes out is the share of the item
     shares = [
-        attend(query, key, value, replace(pairs_of((5, 5, (4,), [[weight] * 4])), even=(even,)))[:, :, :5]
+        attend(
+            query, key, value, replace(pairs_of((5, 5, (4,), [[weight] * 4])), even=(even,), alike=(None,))
+        )[:, :, :5]
         for weight in sorted(weights)
     ]
     for less, more in pairwise(shares):
@@ -244,7 +250,7 @@ def test_a_gpu_attends_by_its_fastest_kernel_without_a_mask(
     monkeypatch.setattr(kernels, "kernel_of", lambda *tensors: kernels._on_cuda)
     weights = [[0.5] * 16 + torch.linspace(0, 1, 8).tolist()]
     pairs = pairs_of((32, 40, (16, 8), weights))
-    pairs = replace(pairs, weights=pairs.weights.to("meta"))
+    pairs = replace(pairs, weights=pairs.weights.to("meta"), alike=(None, None))
     tokens = [torch.empty(1, 4, 64, 128, device="meta", dtype=torch.bfloat16) for _ in range(3)]
     with Calls() as calls, torch.inference_mode():
         assert attend(*tokens, pairs).shape == (1, 4, 64, 128)
@@ -261,16 +267,39 @@ def test_a_gpu_attends_by_its_fastest_kernel_without_a_mask(
     )
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_mask_of_few_values_costs_no_bias_where_it_has_one_and_nothing_where_it_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kernels, "_best_of", lambda device: "cudnn")
+    monkeypatch.setattr(kernels, "kernel_of", lambda *tensors: kernels._on_cuda)
+    pairs = pairs_of((32, 32, (20,), [[0.7] * 10 + [0.0] * 6 + [0.2, 0.3, 0.4, 0.7]]))
+    pairs = replace(pairs, weights=pairs.weights.to("meta"))
+    tokens = [torch.empty(1, 4, 52, 128, device="meta", dtype=torch.bfloat16) for _ in range(3)]
+    with Calls() as calls, torch.inference_mode():
+        attend(*tokens, pairs)
+    kernel = "_scaled_dot_product_cudnn_attention"
+    assert sorted(calls.made) == sorted(
+        [
+            *[(kernel, 32, keys, 128) for keys in (32, 11)],
+            (f"{kernel} with a bias", 32, 3, 128),
+            *[(kernel, 20, keys, 128) for keys in (32, 20)],  # from the reference: all of itself
+        ]
+    )
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("size", [64, 128])
-def test_attend_is_the_plain_formula_on_a_gpu(dtype: torch.dtype, size: int) -> None:
-    weights = [[0.5] * 200 + torch.linspace(0, 1, 77).tolist()]
+@pytest.mark.parametrize("mask", [torch.linspace(0, 1, 77), (torch.arange(77) / 30).floor().clamp(max=1)])
+def test_attend_is_the_plain_formula_on_a_gpu(mask: Tensor, dtype: torch.dtype, size: int) -> None:
+    weights = [[0.5] * 200 + mask.tolist()]
     pairs = pairs_of((333, 350, (200, 77), weights))
     generator = torch.Generator().manual_seed(0)
     tokens = [torch.randn(1, 2, 627, size, generator=generator).to("cuda", dtype) for _ in range(3)]
-    pairs = replace(pairs, weights=pairs.weights.cuda())
+    alike = tuple(None if two is None else (two[0].cuda(), two[1].cuda()) for two in pairs.alike)
+    pairs = replace(pairs, weights=pairs.weights.cuda(), alike=alike)
     expected = plain(*tokens, dense_weights(pairs))
     with torch.inference_mode():
         mixed = attend(*tokens, pairs)
@@ -302,7 +331,7 @@ def test_a_token_of_weight_0_inside_an_item_is_absent_for_the_target(dtype: torc
     other_value[:, :, hidden] = 1000
     assert torch.equal(attend(query, other_key, other_value, pairs)[:, :, :3], before)
     kept = [0, 1, 2, 3, 5]
-    fewer = replace(pairs, isolated=(2,), weights=weights[:, [0, 2]])
+    fewer = replace(pairs, isolated=(2,), weights=weights[:, [0, 2]], alike=(None,))
     absent = attend(query[:, :, kept], key[:, :, kept], value[:, :, kept], fewer)[:, :, :3]
     error = 1e-6 if dtype == torch.float32 else 1e-2
     torch.testing.assert_close(before, absent, rtol=error, atol=error)

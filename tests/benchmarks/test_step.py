@@ -53,7 +53,7 @@ def test_every_case_has_its_row(step: Any, tmp_path: Path, capsys: pytest.Captur
         "kept GiB",
     ]
     assert rows[0] == [*names, "all steps, s", "of none"]
-    references = {"none": ["1"], **dict.fromkeys(("half", "full", "two"), ["1", "0.5", "mask"])}
+    references = {"none": ["1"], **dict.fromkeys(("half", "full", "two"), ["1", "0.5", "mask", "region"])}
     ours = [tuple(row[1:4]) for row in rows if row[0] == "iclora"]
     assert ours == [
         (layout, weighting, keys)
@@ -62,7 +62,7 @@ def test_every_case_has_its_row(step: Any, tmp_path: Path, capsys: pytest.Captur
         for keys in (("computed",) if layout == "none" else ("computed", "kept"))
     ]
     theirs = [tuple(row[1:4]) for row in rows if row[0] == "diffusers"]
-    assert theirs == [case for case in ours if case[1] != "mask" and case[2] == "computed"]
+    assert theirs == [case for case in ours if case[1] in ("1", "0.5") and case[2] == "computed"]
     # 2x2x4 cells; a half-size reference has 2x1x2, a full-size one as many as the target.
     assert {row[1]: row[4] for row in rows[2:]} == {"none": "16", "half": "20", "full": "32", "two": "24"}
     assert "references" in capsys.readouterr().out
@@ -131,7 +131,7 @@ def test_processes_of_torchrun_share_the_videos(tmp_path: Path) -> None:
     ]
     assert [process.wait(timeout=250) for process in processes] == [0, 0]
     text = page.read_text("utf-8")
-    assert text.startswith("2 x CPU") and text.count("| iclora | half |") == 6
+    assert text.startswith("2 x CPU") and text.count("| iclora | half |") == 8
 
 
 def test_both_forwards_agree_on_what_they_are_given(step: Any) -> None:

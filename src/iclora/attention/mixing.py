@@ -127,28 +127,48 @@ def _rows_in_pieces(
     for first, own in zip(asking, query, strict=False):
         starts = accumulate((part.shape[2] for part in key), initial=0)
         others = zip(starts, key, value, strict=False)
-        pieces = [_piece(kernel, (first, own), start, (k, v), pairs) for start, k, v in others]
-        yield _merged([piece for piece in pieces if piece is not None])
+        yield _merged(
+            [piece for start, *pair in others for piece in _pieces(kernel, (first, own), start, pair, pairs)]
+        )
 
 
-def _piece(
-    kernel: Kernel, asking: tuple[int, Tensor], start: int, pair: KeyValue, pairs: PairWeights | None
-) -> Piece | None:
-    """Attend from one part to another, each with its first token; None where it does not see it."""
+def _pieces(
+    kernel: Kernel,
+    asking: tuple[int, Tensor],
+    start: int,
+    pair: Sequence[Tensor],
+    pairs: PairWeights | None,
+) -> Iterator[Piece]:
+    """Attend from one part to another, each with its first token; nothing where it does not see it."""
     first, query = asking
+    key, value = pair
     if pairs is None or pairs.item_of(first) == pairs.item_of(start):
-        return kernel(query, *pair, None)
+        yield kernel(query, key, value, None)
+        return
     opened = pairs.num_open
     if first < pairs.num_target:
-        weights = pairs.weights[:, start - opened : start - opened + pair[0].shape[2]]
-        if not pairs.even[pairs.item_of(start)]:
-            return kernel(query, *pair, weights)
-        weights = weights[:, :1]
+        weights = pairs.weights[:, start - opened : start - opened + key.shape[2]]
+        item = pairs.item_of(start)
+        if pairs.even[item]:
+            yield _weighted(kernel(query, key, value, None), weights[:, :1])
+        elif (alike := pairs.alike[item]) is None or key.shape[2] != pairs.isolated[item]:
+            yield kernel(query, key, value, weights)
+        else:
+            for number, chosen in enumerate(alike):
+                if len(chosen):
+                    own_key, own_value = (side.index_select(2, chosen) for side in (key, value))
+                    own = weights.index_select(1, chosen)
+                    common = number == 0
+                    piece = kernel(query, own_key, own_value, None if common else own)
+                    yield _weighted(piece, own[:, :1]) if common else piece
     elif start < pairs.num_target:
         weights = pairs.weights[:, first - opened : first - opened + query.shape[2]]
-    else:
-        return None
-    mixed, sums = kernel(query, *pair, None)
+        yield _weighted(kernel(query, key, value, None), weights)
+
+
+def _weighted(piece: Piece, weights: Float[Tensor, "b _"]) -> Piece:
+    """Weigh all keys of a piece: by one weight, or for each query by its own."""
+    mixed, sums = piece
     return mixed, sums + weights.log()[:, None]  # minus infinity, where it is 0, leaves the piece no share
 
 

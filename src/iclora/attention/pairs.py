@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from iclora.reference import TokenSequence
@@ -22,6 +22,8 @@ class PairWeights:
         isolated: Tokens of each further item; an item sees the target and itself.
         weights: Weight of each token after the open ones, ``[b, r]``, 0 to 1.
         even: For each further item whether its tokens have one weight (each batch element its own).
+        alike: For each further item its tokens of the commonest weight, and those of other weights above 0;
+            None where they are not told apart.
     """
 
     num_target: int
@@ -29,6 +31,7 @@ class PairWeights:
     isolated: tuple[int, ...]
     weights: Float[Tensor, "b r"]
     even: tuple[bool, ...]
+    alike: tuple[tuple[Int[Tensor, " _"], Int[Tensor, " _"]] | None, ...]
 
     @property
     def num_tokens(self) -> int:
@@ -66,15 +69,16 @@ def pair_weights(sequence: TokenSequence) -> PairWeights | None:
         torch.ones(batch, length, device=sequence.mask.device) if weights is None else weights.float()
         for length, weights in zip(lengths[first:], appended[first:], strict=True)
     ]
-    isolated, even = lengths[first:], sequence.even[first:]
-    if sequence.isolate is False:
-        isolated, even = (sum(lengths),), (len(lengths) == 1 and even[0],)
+    isolated, even, alike = lengths[first:], sequence.even[first:], sequence.alike[first:]
+    if sequence.isolate is False and len(lengths) > 1:
+        isolated, even, alike = (sum(lengths),), (False,), (None,)
     return PairWeights(
         num_target=sequence.num_target,
         num_open=sequence.num_target + sum(lengths[:first]),
         isolated=isolated,
         weights=torch.cat(columns, dim=1),
         even=even,
+        alike=alike,
     )
 
 

@@ -56,7 +56,7 @@ def check_installed(estimator: str) -> None:
     elif estimator == "dwpose":
         dwpose.packages()
     elif estimator.lower().endswith(".onnx"):
-        onnx.runtime(Path(estimator))
+        onnx.check_runnable(estimator)
 
 
 def weight_files(estimator: str) -> list[Path]:
@@ -68,6 +68,8 @@ def weight_files(estimator: str) -> list[Path]:
     Returns:
         The files to be fetched on first use; none where it is inside the package, or a file of the user's.
     """
+    if estimator.startswith("hub:"):
+        return [onnx.located(estimator, fetch=False)]
     return _FETCHED[estimator][0]() if estimator in _FETCHED else []
 
 

@@ -75,6 +75,10 @@ class Reference:
             check_mask(torch.as_tensor(self.attention_mask))
 
 
+_WORTH = 0.125
+"""From which share of an item's tokens, those of one weight and those of none, they are handled apart."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReferenceTokens:
     """Tokens appended to the target: a reference or a keyframe.
@@ -151,6 +155,15 @@ class TokenSequence:
         return tuple(w is None or bool((w == w[:, :1]).all()) for w in self.weights)
 
     @cached_property
+    def alike(self) -> tuple[tuple[Int[Tensor, " _"], Int[Tensor, " _"]] | None, ...]:
+        """For each appended item its tokens of the commonest weight, then those of other weights above 0.
+
+        None where that is no gain, as with weights that rise steadily, or that differ in the batch.
+        """
+        known = zip(self.weights, self.even, strict=True)
+        return tuple(None if even or weights is None else _alike(weights) for weights, even in known)
+
+    @cached_property
     def runs(self) -> tuple[int, ...]:
         """Number of tokens of each run of one mask value, common to the batch."""
         changes = (self.mask[:, 1:] != self.mask[:, :-1]).any(dim=0).nonzero()[:, 0] + 1
@@ -183,3 +196,13 @@ class TokenSequence:
             weights=tuple(w for w, stay in zip(self.weights, seen, strict=True) if stay),
             num_one_way=sum(seen[len(seen) - self.num_one_way :]),
         )
+
+
+def _alike(weights: Float[Tensor, "b r"]) -> tuple[Tensor, Tensor] | None:
+    row = weights[0]
+    values, counts = torch.unique(row[row > 0], return_counts=True)
+    num_hidden = int((row == 0).sum())
+    if not bool((weights == row).all()) or int(counts.max()) + num_hidden < _WORTH * len(row):
+        return None
+    common = row == values[counts.argmax()]
+    return common.nonzero()[:, 0], ((row > 0) & ~common).nonzero()[:, 0]

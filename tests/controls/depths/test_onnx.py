@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from iclora import controls
+from iclora.clip import Clip
+from iclora.controls.depths import onnx
 from iclora.controls.depths.anything import MEAN, SPREAD
+from iclora.controls.depths.finding import check_estimator
 from iclora.controls.depths.onnx import OnnxDepth, joined
 from iclora.errors import MissingDependencyError, ModelError, RequestError
 from tests.controls.depths.onnx_files import write_mean, write_window
@@ -86,3 +90,43 @@ def test_a_window_is_scaled_shifted_and_faded_in() -> None:
     assert np.allclose(contrary[2:], -rising[2:] + 6.5 + 0.5, atol=1e-5)
     flat = joined(tail, np.ones((3, 2, 2), np.float32))
     assert np.allclose(flat[2], 6.5) and np.allclose(flat[0], (2 * tail[0] + 6.5) / 3)
+
+
+HUB = "hub:somebody/video-depth/onnx/window.onnx"
+
+
+def test_a_network_of_the_hub_is_fetched_once_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'iclora[onnx]'")
+    asked: list[tuple[str, str]] = []
+
+    def download(repository: str, name: str, *, about: str) -> Path:
+        assert "licence" in about
+        asked.append((repository, name))
+        return write_window(tmp_path / "window.onnx", length=4)
+
+    monkeypatch.setattr(onnx.hub, "download", download)
+    monkeypatch.setenv("ICLORA_CACHE", str(tmp_path / "cache"))
+    check_estimator(HUB)
+    assert controls.missing_weights(HUB) and asked == []
+    frames = np.stack(climbing(9))
+    found = controls.find_depths(Clip(frames=frames, fps=8.0), estimator=HUB)
+    assert found.num_frames == 9 and set(asked) == {("somebody/video-depth", "onnx/window.onnx")}
+
+
+def test_an_unreachable_hub_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*words: object, **more: object) -> Path:
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(onnx.hub, "download", unreachable)
+    monkeypatch.setenv("ICLORA_CACHE", str(tmp_path))
+    with pytest.raises(
+        ModelError, match=r"window.onnx could not be fetched \(nobody answers\).*put it into"
+    ) as e:
+        onnx.located(HUB, fetch=True)
+    assert "\n" not in str(e.value)
+    put = onnx.located(HUB, fetch=False)
+    put.parent.mkdir(parents=True)
+    write_mean(put)
+    assert onnx.located(HUB, fetch=True) == put

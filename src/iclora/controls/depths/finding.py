@@ -13,7 +13,7 @@ from iclora.clip import Clip, Film
 from iclora.controls.cache import Cache, key_of, spooled
 from iclora.controls.depths.anything import FILES, RELEASES, DepthAnything
 from iclora.controls.depths.anything import find as find_release
-from iclora.controls.depths.onnx import OnnxDepth, check_onnx
+from iclora.controls.depths.onnx import OnnxDepth, check_onnx, located
 from iclora.controls.depths.tiny import WEIGHTS, Tiny
 from iclora.controls.depths.value import DepthFilm, Depths
 from iclora.controls.devices import check_device
@@ -31,7 +31,8 @@ def named(name: str, *, distances: bool = False, device: str = "cpu") -> DepthEs
     """Load an estimator.
 
     Args:
-        name: One of `DEPTH_ESTIMATORS`, or the path of an `.onnx` file.
+        name: One of `DEPTH_ESTIMATORS`, or an `.onnx` file: its path, or
+            `hub:OWNER/NAME/FILE.onnx`.
         distances: Whether an `.onnx` file gives distances rather than nearness.
         device: Where it runs.
 
@@ -48,7 +49,7 @@ def named(name: str, *, distances: bool = False, device: str = "cpu") -> DepthEs
         return Tiny(device=device)
     if name in RELEASES:
         return DepthAnything(name, device=device)
-    return OnnxDepth(Path(name), distances=distances, device=device)
+    return OnnxDepth(located(name, fetch=True), distances=distances, device=device)
 
 
 def check_estimator(estimator: str | DepthEstimator, *, device: str = "cpu") -> None:
@@ -68,11 +69,12 @@ def check_estimator(estimator: str | DepthEstimator, *, device: str = "cpu") -> 
     if estimator in DEPTH_ESTIMATORS:
         check_device(device)
     elif estimator.lower().endswith(".onnx"):
-        check_onnx(Path(estimator), device=device)
+        check_onnx(estimator, device=device)
     else:
         known = ", ".join(DEPTH_ESTIMATORS)
         raise RequestError(
-            f"There is no depth estimator {estimator!r}; choose one of {known}, or give an .onnx file."
+            f"There is no depth estimator {estimator!r}; choose one of {known}, or give an .onnx file, or "
+            "hub:OWNER/NAME/FILE.onnx."
         )
 
 
@@ -162,5 +164,5 @@ def _weights(name: str) -> list[Path]:
     if name in RELEASES:
         folder = find_release(RELEASES[name])
         return [folder / one for one in FILES]
-    path = Path(name)
+    path = located(name, fetch=True)
     return sorted(path.parent.glob(f"{glob.escape(path.name)}*"))  # large ones keep their weights beside them

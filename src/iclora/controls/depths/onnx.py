@@ -10,6 +10,7 @@ scale and a shift, so each window is brought to the one before where they overla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,10 +19,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from iclora.controls import hub
+from iclora.controls.cache import cache_folder
 from iclora.controls.depths.anything import looked_at, prepared
 from iclora.controls.devices import onnx_providers
 from iclora.errors import MissingDependencyError, ModelError
 
+_HUB = re.compile(r"hub:(\w[\w.-]*/\w[\w.-]*)/(.+\.onnx)")
 _MULTIPLE = 14
 """Of sizes that the file leaves open: what the vision transformers of depth networks are cut into."""
 WINDOW = 32
@@ -47,7 +51,8 @@ class OnnxDepth:
     """
 
     def __init__(self, path: Path, *, distances: bool = False, device: str = "cpu") -> None:
-        onnxruntime, state = runtime(path)
+        _check_there(path)
+        onnxruntime, state = runtime(str(path))
         self._path, self._distances = path, distances
         self._failures = (state.Fail, state.RuntimeException, state.InvalidArgument, state.NotImplemented)
         try:
@@ -145,11 +150,11 @@ def joined(tail: Float32[np.ndarray, "o H W"], found: Float32[np.ndarray, "t H W
     return moved
 
 
-def check_onnx(path: Path, *, device: str = "cpu") -> None:
-    """Refuse a file that is not there, or cannot be run, before anything is loaded.
+def check_onnx(name: str, *, device: str = "cpu") -> None:
+    """Refuse a network that is not there, or cannot be run, before anything is loaded or fetched.
 
     Args:
-        path: Of an `.onnx` file.
+        name: As for `located`.
         device: Where it is to run.
 
     Raises:
@@ -157,33 +162,84 @@ def check_onnx(path: Path, *, device: str = "cpu") -> None:
         MissingDependencyError: If onnxruntime is not installed.
         ModelError: If there is no such file.
     """
-    runtime(path)
+    check_runnable(name)
     onnx_providers(device)
 
 
-def runtime(path: Path) -> tuple[Any, Any]:
-    """Import what runs a network, once it is known to be there.
+def check_runnable(name: str) -> None:
+    """Refuse a network that is not there, or where nothing is installed that runs it.
 
     Args:
-        path: The network.
+        name: As for `located`.
+
+    Raises:
+        MissingDependencyError: If onnxruntime is not installed.
+        ModelError: If there is no such file; one of the hub may be fetched yet.
+    """
+    if _HUB.fullmatch(name) is None:
+        _check_there(Path(name))
+    runtime(name)
+
+
+def located(name: str, *, fetch: bool) -> Path:
+    """Say where a network lies.
+
+    Args:
+        name: The path of an `.onnx` file, or `hub:OWNER/NAME/FILE.onnx` of the Hugging Face hub.
+        fetch: Whether one of the hub is fetched where it is not here yet.
+
+    Returns:
+        Its path, or where it would lie.
+
+    Raises:
+        ModelError: If it cannot be fetched; the message says what to put where.
+    """
+    match = _HUB.fullmatch(name)
+    if match is None:
+        return Path(name)
+    repository, file = match[1], match[2]
+    by_hand = cache_folder() / "onnx" / Path(file).name
+    place = hub.place_of(repository, file, by_hand)
+    if place.is_file() or not fetch:
+        return place
+    try:
+        return hub.download(repository, file, about=f"for its licence see {repository} on the hub")
+    except hub.FAILURES as error:
+        raise ModelError(
+            f"{file} could not be fetched ({hub.reason_of(error)}). Download it from the Hugging Face "
+            f"repository {repository} and put it into {by_hand.parent}, or use the estimator tiny, which is "
+            "inside the package."
+        ) from error
+
+
+def runtime(name: str) -> tuple[Any, Any]:
+    """Import what runs networks.
+
+    Args:
+        name: Of the one that is to be run.
 
     Returns:
         onnxruntime, and its errors.
 
     Raises:
         MissingDependencyError: If onnxruntime is not installed.
-        ModelError: If the file is missing.
     """
-    if not path.is_file():
-        raise ModelError(f"There is no file {path}; give the path of an .onnx file, or the estimator tiny.")
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError as error:
         raise MissingDependencyError(
-            f"{path} needs onnxruntime, which is not installed: pip install 'iclora[onnx]'"
+            f"{name} needs onnxruntime, which is not installed: pip install 'iclora[onnx]'"
         ) from error
     return onnxruntime, state
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise ModelError(
+            f"There is no file {path}; give the path of an .onnx file, hub:OWNER/NAME/FILE.onnx, or the "
+            "estimator tiny."
+        )
 
 
 def _fixed(size: object) -> bool:
