@@ -85,6 +85,14 @@ def test_strengths_and_masks_become_weights_of_each_clip() -> None:
     assert (sequence.seen, sequence.even) == (read.seen, read.even) == ((True,), (False,))
 
 
+def test_tokens_of_one_weight_are_not_told_apart() -> None:
+    """Their number differs from step to step: blocks would be compiled for each."""
+    masks = np.ones((1, 64, 64), np.float32)
+    masks[:, :, 32:] = 0
+    sequence = lay_out(batch_of(1), chance_like(1, masks=masks), PLACE)
+    assert sequence.alike == (None,) and as_read_from_values(sequence).alike != (None,)
+
+
 def test_without_strengths_and_masks_there_are_no_weights() -> None:
     assert lay_out(batch_of(), chance_like(), PLACE).weights == (None,)
     assert lay_out(batch_of(), chance_like(strengths=np.ones(3)), PLACE).weights == (None,)

@@ -292,9 +292,9 @@ def said_of(steadiness: dict[str, float]) -> str:
     return f"; flicker {before:.2f}% to {after:.2f}%, lag {round(lag, 2) + 0.0:.2f} frames"  # never -0
 
 
-def cache_of(wanted: bool, tell: Callable[[str], None] = say) -> controls.Cache | None:
-    """The user's cache, which tells on the way what it does; None where it is not wanted."""
-    return controls.user_cache(tell) if wanted else None
+def cache_of(wanted: bool, *, quiet: bool = False) -> controls.Cache | None:
+    """The user's cache, which says what it does unless it shall be quiet; None where it is not wanted."""
+    return controls.user_cache((lambda text: None) if quiet else say) if wanted else None
 
 
 def shaped(clip: Footage, size: tuple[int, int] | None, num_frames: int | None) -> Footage:

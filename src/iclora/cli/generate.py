@@ -81,7 +81,8 @@ def generate(said: GenerateWords) -> None:
             return
         clip = with_sound(result.clip, asked)
         media.save(clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
-        kept = cache_of(said.cache, tell=lambda text: None)  # what it holds was found, or told of, above
+        # What it does was said when the control was drawn.
+        kept = cache_of(said.cache, quiet=True)
         scores = score_references(result, asked.given, report, cache=kept)
         content = {"command": "generate", "iclora": __version__, "plan": plan.to_json(), "adherence": scores}
         write_sidecar(output, content)

@@ -160,7 +160,8 @@ def _make(said: SweepWords, over: Over, folder: SweepFolder, report: Report) -> 
         loaded = _loaded(plan, said, loaded, report)
         for seed in seeds:
             one = dataclasses.replace(plan, seed=seed)
-            _make_one(one, asked, references, loaded[1], folder, value, report, cache_of(said.cache))
+            kept = cache_of(said.cache, quiet=True)
+            _make_one(one, asked, references, loaded[1], folder, value, report, kept)
     report("sweep", len(wanted), len(wanted))
 
 

@@ -155,7 +155,9 @@ def _read_beforehand(
     weights = tuple(None if one is None else one.to(device, non_blocking=True) for one in sequence.weights)
     known: dict[str, Any] = {"num_moving": sequence.num_target}
     if any(one is not None for one in weights):
-        known |= {"seen": sequence.seen, "even": sequence.even}
+        # Tokens of one weight are not told apart: other numbers of them would be compiled anew in each step.
+        alike = tuple(None for _ in sequence.weights)
+        known |= {"seen": sequence.seen, "even": sequence.even, "alike": alike}
     first = grid.height * grid.width
     runs = [sequence.num_target, *(item.latents.shape[1] for item in items)]
     if place.with_first_frames and first < sequence.num_target:
