@@ -64,7 +64,7 @@ def test_words_become_values(kind: str, said: dict[str, str], expected: dict[str
         ("depth", {"convention": "pink"}, "There is no depth convention 'pink'"),
         ("depth", {"device": "nowhere"}, "There is no device 'nowhere' here; use cpu"),
         ("depth", {"stabilise": "2"}, "The stabilising is 2"),
-        ("depth", {"values": "distance"}, "values is about a render or an .onnx file; add --render"),
+        ("depth", {"values": "distance"}, "values is about a render or an .onnx file; say that it is"),
         ("depth", {"stabilise": "1", "render": "yes"}, "stabilise is about a filmed clip"),
         ("depth", {"values": "metres"}, "Values of depth cannot be 'metres'; say near or distance"),
         ("pose", {"move": "4"}, "move='4' of the control pose is not two numbers X,Y"),
