@@ -167,3 +167,12 @@ def test_a_dial_that_changes_nothing_is_told(micro_model: Path, film_path: Path,
     words = ("--reference", f"{film_path},attention=0.5", "--over", "attention-strength=1,0.2")
     done = sweep(micro_model, tmp_path / "out", *words)
     assert done.exit_code == 1 and "does nothing here: the plan is the same at all values" in done.stderr
+
+
+def test_processes_of_torchrun_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    words = ["sweep", "--prompt", "a ball", "--over", "seed=1,2", "-o", str(tmp_path / "sweep")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1 and "by one process" in done.stderr
+    assert not (tmp_path / "sweep").exists()

@@ -15,6 +15,7 @@ from iclora.cli.options import PlanWords
 from iclora.cli.present import Report, bars, print_rows, say, say_findings, steps_of, write_sidecar
 from iclora.cli.sweep_dials import STRENGTH, Over, parse_over, turned
 from iclora.cli.sweep_folder import SweepFolder, fingerprint
+from iclora.cli.together import num_processes
 from iclora.cli.words import words_of
 from iclora.errors import RequestError
 
@@ -57,6 +58,8 @@ def sweep(said: SweepWords) -> None:
     Example: iclora sweep --prompt "a clay figure" --control canny=in.mp4 --over attention-strength=1,.5,.1,0
     -o sweep/
     """
+    if num_processes() > 1:
+        raise RequestError("A sweep is made by one process: start it without torchrun.")
     over, seeds = parse_over(said.over), _seeds(said)
     from iclora.cli.generate import sources_of
 

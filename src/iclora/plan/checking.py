@@ -85,7 +85,7 @@ def _check_attention(references: Sequence[PlannedReference], findings: Findings)
     for one in references:
         if one.attention_strength == 0:
             findings.warning(
-                f"{one.label}: the attention strength is 0: it is as if the reference were not there.",
+                f"{one.label}: the attention strength is 0: the video does not look at it at all.",
                 advice="Leave it out, or raise the attention strength.",
             )
         elif 0 < one.attention_strength <= LOW_ATTENTION:
