@@ -68,7 +68,7 @@ def pose_steadiness(clip: Clip) -> str:
     if not found.num_people:
         return "-"
     steady = poses.smooth_poses(found, poses.SMOOTH)
-    before, after = poses.flicker(found), poses.flicker(steady)
+    before, after = poses.flicker(found), poses.flicker(steady, seen_in=found)
     return in_words(before, after, poses.lag_frames(found, steady))
 
 

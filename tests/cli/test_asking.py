@@ -129,3 +129,40 @@ def test_a_small_film_is_decoded_once(
     words = ("plan", "--model", micro_model, "--prompt", "a ball", "--reference", folder / "film.mp4")
     assert invoke(*words).exit_code == 0
     assert len(decoded) == 2
+
+
+def test_controls_of_one_film_are_told_apart(micro_model: Path, film_path: Path) -> None:
+    """What is so of the film is said once; what is so of a control by its name."""
+    film = film_path.name
+    words = ["plan", "--model", micro_model, "-p", "a", "--size", "96x64", "--json"]
+    twice = ["--control", f"canny={film_path}", "--control", f"blur={film_path}"]
+    planned = json.loads(invoke(*words, *twice).stdout)
+    assert [one["label"] for one in planned["references"]] == [f"canny of {film}", f"blur of {film}"]
+    texts = [one["text"] for one in planned["findings"]]
+    assert texts.count(next(text for text in texts if "are cropped" in text)) == 1
+    assert len([text for text in texts if "are cropped" in text]) == 1
+    assert any(text.startswith(f"blur of {film}: the control is blur, but") for text in texts)
+    shown = invoke(*words[:-1], *twice).stdout
+    assert f"reference canny of {film}, " in shown or f"reference canny of {film}:" in shown
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_labels_of_what_is_named_once_or_alike(
+    micro_model: Path, film_path: Path, tmp_path: Path, *, other: bool
+) -> None:
+    """One film is called by its name; a film of the same name elsewhere, or the same twice, by numbers."""
+    name = film_path.name
+    same = tmp_path / name
+    same.write_bytes(film_path.read_bytes())
+    words = ["plan", "--model", micro_model, "-p", "a", "--json", "--control", f"canny={film_path}"]
+    (one,) = json.loads(invoke(*words).stdout)["references"]
+    assert one["label"] == name
+    again = same if other else film_path
+    references = json.loads(invoke(*words, "--control", f"canny={again},thickness=3").stdout)["references"]
+    called = name if other else f"canny of {name}"
+    assert [one["label"] for one in references] == [f"{called} (1)", f"{called} (2)"]
+
+
+def test_a_result_of_one_frame_is_said_right(micro_model: Path) -> None:
+    shown = invoke("plan", "--model", micro_model, "-p", "a", "--frames", "1").stdout
+    assert "result    64x64, 1 frame, " in shown

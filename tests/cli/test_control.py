@@ -38,7 +38,8 @@ def test_size_frames_and_rate(film_path: Path, tmp_path: Path) -> None:
 
 def test_a_still_gives_a_still(tmp_path: Path) -> None:
     media.save(moving_square(num_frames=1), tmp_path / "a.png")
-    assert run(tmp_path / "a.png", "-o", tmp_path / "lines.png")[0] == 0
+    code, said = run(tmp_path / "a.png", "-o", tmp_path / "lines.png", "--stabilise", "0.5")
+    assert code == 0 and said.endswith("lines.png: 64x48, 1 frame\n")
     assert media.read(tmp_path / "lines.png").frames.any()
 
 

@@ -157,3 +157,9 @@ def test_fetching_without_a_connection(tmp_path: Path, monkeypatch: pytest.Monke
     done = CliRunner().invoke(app, ["models", "fetch", "depth-anything-v2-large"])
     assert done.exit_code == 1
     assert "depth-anything/Depth-Anything-V2-Large-hf (1340 MB, CC-BY-NC-4.0" in done.stderr.splitlines()[-1]
+
+
+def test_a_still_has_no_rate_and_no_flicker(film_path: Path, tmp_path: Path) -> None:
+    media.read(film_path, max_frames=1).save(tmp_path / "still.png")
+    code, said = run(tmp_path / "still.png", "-o", tmp_path / "depth.png", "--stabilise", "0.5")
+    assert code == 0 and "near-white, 64x48, 1 frame; nearness" in said and "flicker" not in said

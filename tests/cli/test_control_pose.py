@@ -234,3 +234,22 @@ def test_the_device_reaches_the_estimator(
     monkeypatch.setattr(finding, "ESTIMATORS", {**finding.ESTIMATORS, "dwpose": dwpose})
     code, _ = run(film_path, "-o", tmp_path / "a.mp4", "--estimator", "dwpose", "--device", "cuda")
     assert code == 0 and asked == ["cuda"]
+
+
+def test_gaps_that_were_filled_are_no_flicker(tmp_path: Path) -> None:
+    """Somebody leaps by 60 px while gone for a frame; smoothed hardly at all, what was seen stays steady."""
+    points = np.stack([person(step)[None] for step in (0, 0, 0, 0, 0, 60, 60, 60, 60)])
+    points[4] = 0
+    file = edited(tmp_path / "in.json", Poses(points=points, height=130, width=200, fps=8.0))
+    code, said = run(file, "-o", f"{tmp_path}/out/", "--smooth", "0.001")
+    assert code == 0
+    notes = json.loads((tmp_path / "out.json").read_text())["result"]
+    assert notes["flicker_before"] == 0 and notes["flicker_after"] < 1
+
+
+def test_of_one_frame_no_flicker_is_told(tmp_path: Path) -> None:
+    points = person()[None, None]
+    file = edited(tmp_path / "in.json", Poses(points=points, height=130, width=200, fps=8.0))
+    code, said = run(file, "-o", f"{tmp_path}/out/")
+    assert code == 0 and "out: people 1, 200x130, 1 frame\n" in said
+    assert "flicker_before" not in json.loads((tmp_path / "out.json").read_text())["result"]

@@ -181,6 +181,20 @@ def test_a_video_is_a_control_by_its_tracks(micro_model: Path, large_film: Path,
     assert code == 0, said
 
 
+@pytest.mark.parametrize("still", [True, False])
+@pytest.mark.parametrize("command", ["plan", "generate"])
+def test_a_film_in_which_nothing_moves_is_told(
+    micro_model: Path, large_film: Path, tmp_path: Path, command: str, *, still: bool
+) -> None:
+    media.read(large_film, max_frames=1).save(tmp_path / "still.png")
+    film = tmp_path / "still.png" if still else large_film
+    words = (command, "--model", micro_model, "-p", "a", "--control", f"tracks={film}", "--size", "128x96")
+    code, said = run(*words, *(("-o", tmp_path / "out.mp4") if command == "generate" else ("--json",)))
+    assert code == 0, said
+    told = "still.png: No track moves. Standing dots ask for a standing picture; bring a clip that moves."
+    assert (told in " ".join(said.split())) is still and ("No track moves" in said) is still
+
+
 def test_the_plan_says_what_is_wrong_with_tracks(micro_model: Path, tmp_path: Path) -> None:
     points = [{"x": 10 + 6 * frame, "y": 32} for frame in range(12)]
     (tmp_path / "t.json").write_text(json.dumps([points]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +109,7 @@ def gather(said: PlanWords, report: Progress) -> Asked:
         model=said.model,
         negative_prompt=said.negative_prompt,
         adapters=adapters,
-        references=tuple(_request_of(one, said) for one in given),
+        references=tuple(_requests_of(given, said)),
         images=tuple(
             ImageRequest(label=path.name, frame=frame, strength=strength)
             for path, frame, strength in pictures
@@ -342,9 +344,27 @@ def _check_about_references(said: PlanWords, wanted: list[ReferenceWords]) -> No
             media.read(mask, max_frames=1)
 
 
-def _request_of(one: Given, said: PlanWords) -> ReferenceRequest:
+def _requests_of(given: Sequence[Given], said: PlanWords) -> Iterator[ReferenceRequest]:
+    """What is asked for of each; those of one file are told apart by their controls, the rest by numbers."""
+    times = Counter(one.said.path for one in given)
+    names = [
+        f"{one.said.control} of {one.source.label}"
+        if times[one.said.path] > 1 and one.said.control is not None
+        else one.source.label
+        for one in given
+    ]
+    for index, (one, name) in enumerate(zip(given, names, strict=True)):
+        number = names[: index + 1].count(name)
+        own = name if names.count(name) == 1 else f"{name} ({number})"
+        # What is so of a file is said once, but not of another file of the same name.
+        source = one.source if times[one.said.path] > 1 else dataclasses.replace(one.source, label=own)
+        yield _request_of(one, source, own, said)
+
+
+def _request_of(one: Given, source: Source, name: str, said: PlanWords) -> ReferenceRequest:
     return ReferenceRequest(
-        source=one.source,
+        source=source,
+        name=name,
         control=one.said.control,
         dials=one.said.dials,
         filmed=isinstance(one.clip, (Clip, Film)),

@@ -17,6 +17,7 @@ from iclora.cli.present import (
     bars,
     check_beside,
     check_outputs,
+    length_of,
     say,
     sidecar_path,
     steps_of,
@@ -237,13 +238,14 @@ def _draw(kind: str, said: ControlWords, dials: dict[str, Any], sources: list[Pa
             dials["mask"] = _fit_mask(mask, film, size)
         film = shaped(film, size, said.frames)
         drawn = controls.CONTROLS[kind](film, **dials)
-        steadiness = _steadiness(kind, film, dials) if dials.get("stabilise") else {}
+        steadies = dials.get("stabilise") and film.num_frames > 1
+        steadiness = _steadiness(kind, film, dials) if steadies else {}
         label = f"{kind} of {said.source.name}"
         save_with_sheet(drawn, said.output, said.sheet, label, report, overwrite=said.overwrite)
     shape = {"width": drawn.width, "height": drawn.height, "num_frames": drawn.num_frames, "fps": drawn.fps}
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     write_sidecar(output, {"command": f"control {kind}", "asked": asked, "result": shape | steadiness})
-    size_said = f"{drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} per second"
+    size_said = f"{drawn.width}x{drawn.height}, {length_of(drawn.num_frames, drawn.fps)}"
     say(f"{output}: {size_said}{said_of(steadiness)}")
 
 

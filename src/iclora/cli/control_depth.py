@@ -26,6 +26,7 @@ from iclora.cli.present import (
     bars,
     check_beside,
     check_outputs,
+    length_of,
     say,
     sidecar_path,
     steps_of,
@@ -111,8 +112,8 @@ def depth(said: DepthWords) -> None:
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     write_sidecar(output, {"command": "control depth", "asked": asked, "result": result | steadiness})
     say(
-        f"{output}: {convention}, {drawn.width}x{drawn.height}, {drawn.num_frames} frames at {drawn.fps:.4g} "
-        f"per second; nearness {between[0]:.4g} to {between[1]:.4g} of the whole clip{said_of(steadiness)}"
+        f"{output}: {convention}, {drawn.width}x{drawn.height}, {length_of(drawn.num_frames, drawn.fps)}; "
+        f"nearness {between[0]:.4g} to {between[1]:.4g} of the whole clip{said_of(steadiness)}"
     )
 
 
@@ -171,7 +172,8 @@ def _guessed(said: DepthWords, convention: str, report: Report) -> Made:
     between = depths.depth_range(found, near=said.near, far=said.far)
     steady = depths.steadied_depths(found, film, said.stabilise)
     drawn = depths.film_drawn(steady, between=between, size=(film.height, film.width), convention=convention)
-    return drawn, between, _steadiness(said, film, found, between) if said.stabilise else {}
+    steadies = said.stabilise and film.num_frames > 1
+    return drawn, between, _steadiness(said, film, found, between) if steadies else {}
 
 
 def _steadiness(

@@ -118,12 +118,7 @@ def pose(said: PoseWords) -> None:
     result = _figures(points, said.min_score)
     asked = {name: str(value) if isinstance(value, Path) else value for name, value in vars(said).items()}
     write_sidecar(output, {"command": "control pose", "asked": asked, "result": result})
-    say(
-        f"{output}: people {result['num_people']}, seen in {result['num_frames_seen']} of "
-        f"{result['num_frames']} frames, {result['width']}x{result['height']} at {result['fps']:.4g} per "
-        f"second; flicker {result['flicker_before']:.2f}% to {result['flicker_after']:.2f}%, "
-        f"lag {result['lag_frames']:.2f} frames"
-    )
+    say(f"{output}: {_in_words(result)}")
 
 
 def _check_words(said: PoseWords) -> Path:
@@ -203,16 +198,32 @@ def _write(points: Keypoints, said: PoseWords, report: Report) -> None:
 
 
 def _figures(points: Keypoints, min_score: float) -> dict[str, Any]:
-    """What was found, and what the smoothing did to it."""
+    """What was found, and what the smoothing did to it; of one frame there is nothing to smooth."""
     placed = points.placed
-    return {
+    figures = {
         "width": placed.width,
         "height": placed.height,
         "num_frames": placed.num_frames,
         "fps": placed.fps,
         "num_people": placed.num_people,
         "num_frames_seen": int(placed.seen(min_score).sum()),
+    }
+    if placed.num_frames == 1:
+        return figures
+    return figures | {
         "flicker_before": round(poses.flicker(points.found), 4),
-        "flicker_after": round(poses.flicker(points.steady), 4),
+        "flicker_after": round(poses.flicker(points.steady, seen_in=points.found), 4),
         "lag_frames": round(poses.lag_frames(points.found, points.steady), 2) + 0.0,  # never -0
     }
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    """Those figures as a line."""
+    people, size = f"people {result['num_people']}", f"{result['width']}x{result['height']}"
+    if result["num_frames"] == 1:
+        return f"{people}, {size}, 1 frame"
+    return (
+        f"{people}, seen in {result['num_frames_seen']} of {result['num_frames']} frames, {size} at "
+        f"{result['fps']:.4g} per second; flicker {result['flicker_before']:.2f}% to "
+        f"{result['flicker_after']:.2f}%, lag {result['lag_frames']:.2f} frames"
+    )

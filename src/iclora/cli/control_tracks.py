@@ -19,6 +19,7 @@ from iclora.cli.present import (
     bars,
     check_beside,
     check_outputs,
+    length_of,
     say,
     sidecar_path,
     steps_of,
@@ -26,6 +27,7 @@ from iclora.cli.present import (
 )
 from iclora.controls.point_tracks import (
     DEFAULT_TRACKS,
+    OF_A_FILM,
     TRACK_SUFFIXES,
     check_still,
     film_tracks,
@@ -107,15 +109,15 @@ def tracks(said: TracksWords) -> None:
         "num_tracks": taken.num_tracks,
     }
     # A video's tracks go where it went: of them no turn and no jump is told.
-    found = controls.check_tracks(taken) if from_file else [check_still(taken, "bring a clip that moves")]
+    found = controls.check_tracks(taken) if from_file else [check_still(taken, OF_A_FILM)]
     findings = [str(finding) for finding in found if finding is not None]
     notes = {"command": "control tracks", "asked": asked, "result": result, "findings": findings}
     write_sidecar(output, notes)
     for finding in findings:
         say(f"warning: {finding}")
     say(
-        f"{output}: {taken.num_tracks} tracks, {trails.width}x{trails.height}, {trails.num_frames} frames "
-        f"at {trails.fps:.4g} per second"
+        f"{output}: {taken.num_tracks} tracks, {trails.width}x{trails.height}, "
+        f"{length_of(trails.num_frames, trails.fps)}"
     )
 
 

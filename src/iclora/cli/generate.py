@@ -71,7 +71,8 @@ def generate(said: GenerateWords) -> None:
                 f"{output} holds one picture, but there are {plan.num_frames} frames; write a .mp4."
             )
         references = references_of(asked, plan, said, report)
-        num_said, plan = len(plan.findings), look_at_references(plan, references, asked)
+        kept = cache_of(said.cache, quiet=True)  # what it does was said when the control was drawn
+        num_said, plan = len(plan.findings), look_at_references(plan, references, asked, cache=kept)
         _say_and_check(plan, num_said)
         where: dict[str, Any] = {"device": said.device, "offload": said.offload}
         pipe = load_planned(plan, **where, merge=said.merge, compile=said.compile, progress=report)
@@ -81,8 +82,6 @@ def generate(said: GenerateWords) -> None:
             return
         clip = with_sound(result.clip, asked)
         media.save(clip, said.output, overwrite=said.overwrite, progress=steps_of(report, "writing"))
-        # What it does was said when the control was drawn.
-        kept = cache_of(said.cache, quiet=True)
         scores = score_references(result, asked.given, report, cache=kept)
         content = {"command": "generate", "iclora": __version__, "plan": plan.to_json(), "adherence": scores}
         write_sidecar(output, content)

@@ -7,12 +7,22 @@ from collections.abc import Sequence
 
 from iclora import controls
 from iclora.cli.asking import Asked, Given, mask_of, reference_of
+from iclora.cli.control import cache_of
 from iclora.cli.options import PlanWords
 from iclora.clip import Clip, Film
-from iclora.controls.point_tracks import Tracks, check_tracks, fit_tracks
+from iclora.controls.point_tracks import (
+    DEFAULT_TRACKS,
+    OF_A_FILM,
+    Tracks,
+    check_still,
+    check_tracks,
+    find_tracks,
+    fit_tracks,
+)
 from iclora.errors import InputError
 from iclora.findings import Shown, look_closer
 from iclora.pipeline import Progress
+from iclora.pipeline.fitting import lay_over
 from iclora.plan import Findings, Plan, PlannedReference
 from iclora.reference import Reference
 
@@ -22,13 +32,16 @@ QUICK = ("tiny", "blazepose")
 """Estimators that look at dozens of frames a second; others at a few."""
 
 
-def look_at_references(plan: Plan, references: Sequence[Reference], asked: Asked) -> Plan:
+def look_at_references(
+    plan: Plan, references: Sequence[Reference], asked: Asked, *, cache: controls.Cache | None = None
+) -> Plan:
     """Look at controls that are ready.
 
     Args:
         plan: The plan, without errors.
         references: One for each of the plan's.
         asked: What it was made from.
+        cache: Where what was found in the films is kept; None: nowhere.
 
     Returns:
         The plan with more findings.
@@ -36,6 +49,7 @@ def look_at_references(plan: Plan, references: Sequence[Reference], asked: Asked
     findings = Findings(plan.findings)
     for given, planned in zip(asked.given, plan.references, strict=True):
         _say_tracks(given, planned, plan, findings)
+        _say_still(given, planned, plan, findings, cache=cache)
     plan = dataclasses.replace(plan, findings=tuple(findings))
     shown = [
         Shown(clip=one.clip, mask=one.attention_mask, film=_film(given))
@@ -66,6 +80,8 @@ def look_at_given(plan: Plan, asked: Asked, said: PlanWords, report: Progress) -
         try:
             _say_tracks(one, planned, plan, findings)
             shown.append(_shown(one, planned, plan, said, report, findings))
+            kept = cache_of(said.cache, tell=lambda text: None)  # what it holds was found, or told of, above
+            _say_still(one, planned, plan, findings, cache=kept)
         except InputError as error:  # the control cannot be drawn of this clip
             findings.error(
                 f"{planned.label}: {error}", advice="Or choose another clip, or other dials of the control."
@@ -81,6 +97,27 @@ def _say_tracks(one: Given, planned: PlannedReference, plan: Plan, findings: Fin
     if isinstance(one.clip, Tracks):
         for found in check_tracks(fit_tracks(one.clip, plan.height, plan.width)):
             findings.warning(f"{planned.label}: {found.text}", advice=found.advice)
+
+
+def _say_still(
+    one: Given,
+    planned: PlannedReference,
+    plan: Plan,
+    findings: Findings,
+    *,
+    cache: controls.Cache | None,
+) -> None:
+    """Say where no track of a film moves; of one without any, what it draws tells."""
+    film = _film(one)
+    if planned.control != "tracks" or film is None:
+        return
+    count = planned.dials.get("count") or DEFAULT_TRACKS
+    laid = lay_over(film, plan)
+    assert isinstance(laid, (Clip, Film))
+    taken = find_tracks(laid, num_tracks=count, cache=cache)
+    found = None if taken is None else check_still(taken, OF_A_FILM)
+    if found is not None:
+        findings.warning(f"{planned.label}: {found.text}", advice=found.advice)
 
 
 def _shown(

@@ -135,24 +135,39 @@ def print_rows(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
+def length_of(num_frames: int, fps: float) -> str:
+    """Say how long a clip is: its frames and their rate, which a still has none of.
+
+    Args:
+        num_frames: Its frames, from 1 up.
+        fps: Frames per second.
+
+    Returns:
+        Such as `9 frames at 16 per second`.
+    """
+    return "1 frame" if num_frames == 1 else f"{num_frames} frames at {fps:.4g} per second"
+
+
 def describe_plan(plan: Plan) -> str:
     """The plan in a few lines."""
     adapters = ", ".join(f"{adapter.name} at {adapter.weight:g}" for adapter in plan.adapters) or "none"
+    lasting = f" ({plan.num_frames / plan.fps:.3g} s)" if plan.num_frames > 1 else ""
     lines = [
         f"model     {plan.model}{' in 8 bits' if plan.fp8 else ''}, {len(plan.sigmas) - 1} steps, guidance "
         f"{_guidance(plan)}, seed {plan.seed}",
         f"adapters  {adapters}",
-        f"result    {plan.width}x{plan.height}, {plan.num_frames} frames at {plan.fps:.4g} per second "
-        f"({plan.num_frames / plan.fps:.3g} s), {plan.num_target_tokens} tokens",
+        f"result    {plan.width}x{plan.height}, {length_of(plan.num_frames, plan.fps)}{lasting}, "
+        f"{plan.num_target_tokens} tokens",
     ]
     for reference in plan.references:
         kind = f"{reference.control} of " if reference.control else ""
+        kind = "" if reference.label.startswith(kind) else kind
         dials = "".join(f", {name} {value}" for name, value in reference.dials.items())
         lines.append(
             f"reference {kind}{reference.label}{dials}: {reference.width}x{reference.height}, "
-            f"{reference.num_frames} frames, {reference.grid.num_tokens} tokens, strength "
-            f"{reference.strength:g}, attention {reference.attention_strength:g}"
-            f"{' under a mask' if reference.masked else ''}"
+            f"{reference.num_frames} frame{'s' if reference.num_frames > 1 else ''}, "
+            f"{reference.grid.num_tokens} tokens, strength {reference.strength:g}, attention "
+            f"{reference.attention_strength:g}{' under a mask' if reference.masked else ''}"
         )
     lines += [f"image     {image.label} at frame {image.frame}" for image in plan.images]
     if plan.has_audio:

@@ -173,7 +173,7 @@ def _scales(
         ("temporal factor", reference.temporal_factor, {adapter.temporal_factor for adapter in adapters}),
     ):
         said -= {1} if len(said) > 1 else set()
-        label = reference.source.label
+        label = reference.label
         if asked is not None:
             fits = 1 <= asked <= geometry.MAX_FACTOR
             chosen.append(asked if fits else 1)

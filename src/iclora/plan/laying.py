@@ -61,12 +61,12 @@ def lay_reference(
         _say_scale(asked.source, downscale, canvas, findings)
     for name, value in (("strength", asked.strength), ("attention strength", asked.attention_strength)):
         if not 0 <= value <= 1:
-            text = f"{asked.source.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
+            text = f"{asked.label}: the {name} is {value:g}; a number from 0 to 1 is accepted."
             findings.error(text, advice="1 is usual.")
     frames = (canvas.num_frames - 1) // temporal + 1
     height, width = canvas.height // downscale, canvas.width // downscale
     return PlannedReference(
-        label=asked.source.label,
+        label=asked.label,
         control=asked.control,
         is_lines=asked.control is None and asked.source.is_lines,
         strength=asked.strength,
@@ -99,12 +99,12 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
     if asked.control is None:
         if (thickness := dials.get("thickness", 1)) != 1:
             how = _in_words("thickness", thickness)
-            findings.note(f"{asked.source.label}: thinner {how}, as the adapter '{name}' was trained on.")
+            findings.note(f"{asked.label}: thinner {how}, as the adapter '{name}' was trained on.")
         return dials
     taken = {dial: value for dial, value in dials.items() if dial not in asked.dials}
     if taken:
         how = ", ".join(_in_words(*dial) for dial in taken.items())
-        findings.note(f"{asked.source.label}: {how}, as the adapter '{name}' was trained on.")
+        findings.note(f"{asked.label}: {how}, as the adapter '{name}' was trained on.")
     against = [(name, dial, value) for dial, value in dials.items()]
     # Of depth an adapter's file name may tell, and several ways of drawing it may do.
     against += [
@@ -116,7 +116,7 @@ def _dials(asked: ReferenceRequest, adapters: list[PlannedAdapter], findings: Fi
         if asked.dials.get(dial, value) == value:
             continue
         findings.warning(
-            f"{asked.source.label}: {_in_words(dial, asked.dials[dial])} as asked, but the adapter '{name}' "
+            f"{asked.label}: {_in_words(dial, asked.dials[dial])} as asked, but the adapter '{name}' "
             f"was trained on {_in_words(dial, value)}.",
             advice=f"Leave {dial} out, unless the control shall look otherwise.",
             about="adapter",
@@ -172,7 +172,7 @@ def _say_picture(
     if asked.control is not None and kinds and asked.control not in kinds:
         followed = " or ".join(sorted(kinds))
         findings.warning(
-            f"{source.label}: the control is {asked.control}, but the adapter follows {followed}.",
+            f"{asked.label}: the control is {asked.control}, but the adapter follows {followed}.",
             advice=_instead(asked.control, sorted(kinds)),
             about="adapter",
         )

@@ -40,19 +40,23 @@ class Finding:
 
 
 class Findings(list[Finding]):
-    """Findings in the order they were made."""
+    """Findings in the order they were made, each said once."""
 
     def error(self, text: str, advice: str, about: About = "request") -> None:
         """Add what makes the request impossible."""
-        self.append(Finding(level="error", text=text, advice=advice, about=about))
+        self._add(Finding(level="error", text=text, advice=advice, about=about))
 
     def warning(self, text: str, advice: str, about: About = "request") -> None:
         """Add what will be done otherwise than asked, or may disappoint."""
-        self.append(Finding(level="warning", text=text, advice=advice, about=about))
+        self._add(Finding(level="warning", text=text, advice=advice, about=about))
 
     def note(self, text: str, advice: str = "") -> None:
         """Add what is good to know; with an advice where something else can be had."""
-        self.append(Finding(level="note", text=text, advice=advice))
+        self._add(Finding(level="note", text=text, advice=advice))
+
+    def _add(self, finding: Finding) -> None:
+        if finding not in self:  # what is so of a file that is named twice
+            self.append(finding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,7 @@ class ReferenceRequest:
         dials: How to draw it, such as `{"thickness": 3}`; what is left out is as the adapter was trained.
         filmed: Whether the control is found in pictures, rather than drawn of points or of a render.
         masked: Whether an attention mask comes with it.
+        name: What to call it where several come of one source; None: as its source.
     """
 
     source: Source
@@ -111,6 +116,12 @@ class ReferenceRequest:
     masked: bool = False
     downscale: int | None = None
     temporal_factor: int | None = None
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call it."""
+        return self.source.label if self.name is None else self.name
 
 
 @dataclass(frozen=True, kw_only=True)

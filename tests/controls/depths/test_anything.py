@@ -125,3 +125,13 @@ def test_damaged_files_are_told(cache: Path) -> None:
     (folder / "config.json").write_text("{")
     with pytest.raises(ModelError, match="does not hold Depth Anything V2"):
         DepthAnything(SMALL.name)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_sees_what_the_processor_sees(cache: Path) -> None:
+    put(cache / SMALL.name)
+    frames = np.random.default_rng(0).integers(0, 256, (3, 60, 80, 3), dtype=np.uint8)
+    found = (DepthAnything(SMALL.name, device=device)(frames) for device in ("cpu", "cuda"))
+    for here, there in zip(*found, strict=True):
+        assert np.ptp(here) > 0 and np.abs(here - there).max() < 5e-3 * np.ptp(here)

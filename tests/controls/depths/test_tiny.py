@@ -67,3 +67,11 @@ def test_damaged_weights_are_told(tmp_path: Path) -> None:
     for name in ("a", "b", "c", "none"):
         with pytest.raises(ModelError, match="does not hold the depth estimator .*Install the package again"):
             load(tmp_path / f"{name}.safetensors")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_sees_what_the_processor_sees() -> None:
+    frames = [room(70), room(120), room(180)]
+    for here, there in zip(Tiny()(frames), Tiny(device="cuda")(frames), strict=True):
+        assert np.abs(here - there).max() < 5e-3 * np.ptp(here)

@@ -1,5 +1,7 @@
 """controls.poses.smoothing: less jitter, no lag, and the figures that say so."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,12 @@ def test_lag_by_hand() -> None:
     assert lag_frames(late, poses) == pytest.approx(-2, abs=0.1)
     assert lag_frames(poses, poses) == pytest.approx(0, abs=0.01)
     assert lag_frames(poses_of([person()]), poses_of([person()])) == 0
+
+
+def test_filled_gaps_do_not_count_as_flicker() -> None:
+    """Somebody stands, is gone for a frame and stands 100 px farther on: only the filled frame moves."""
+    gone = np.zeros((130, 3), np.float32)
+    found = poses_of(*[[person(0)]] * 3, [gone], *[[person(100)]] * 3)
+    filled = replace(found, points=fill_gaps(found.points))
+    assert flicker(found) == flicker(filled, seen_in=found) == 0
+    assert flicker(filled) > 5

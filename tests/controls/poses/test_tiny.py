@@ -76,3 +76,13 @@ def test_damaged_weights_and_devices(tmp_path: Path) -> None:
     clip, _ = held_out(HELD_OUT_SEED_START + 3)
     with pytest.raises(RequestError, match="no device 'warp'"):
         find_poses(clip, estimator="tiny", device="warp")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_finds_who_the_processor_finds() -> None:
+    clip, _ = held_out(HELD_OUT_SEED_START + 3)
+    here, there = (find_poses(clip, estimator="tiny", device=device) for device in ("cpu", "cuda"))
+    assert here.num_people == there.num_people > 0
+    assert np.abs(here.points[..., :2] - there.points[..., :2]).max() < 0.1
+    assert np.abs(here.points[..., 2] - there.points[..., 2]).max() < 0.01

@@ -8,7 +8,7 @@
 ```
 """
 
-from iclora.controls.point_tracks.checks import TrackFinding, check_still, check_tracks
+from iclora.controls.point_tracks.checks import OF_A_FILM, TrackFinding, check_still, check_tracks
 from iclora.controls.point_tracks.drawing import draw_tracks, film_tracks
 from iclora.controls.point_tracks.files import TRACK_SUFFIXES, read_tracks, save_tracks
 from iclora.controls.point_tracks.following import DEFAULT_TRACKS, find_tracks, follow_points, follow_video
@@ -18,6 +18,7 @@ from iclora.controls.point_tracks.value import Tracks, cut_tracks, fit_tracks, m
 
 __all__ = [
     "DEFAULT_TRACKS",
+    "OF_A_FILM",
     "TRACK_SUFFIXES",
     "TrackFinding",
     "Tracks",

@@ -18,6 +18,8 @@ JUMP = 0.12
 """Step from one frame to the next, as a share of the short side, from which on it is a jump."""
 STILL = 0.01
 """Way, as a share of the short side, below which a track stands still."""
+OF_A_FILM = "bring a clip that moves"
+"""Advice where no track of a film moves."""
 FEW_FRAMES = 9
 _NAMED = 3
 

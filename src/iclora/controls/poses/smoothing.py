@@ -126,19 +126,22 @@ def fill_gaps(points: Float32[np.ndarray, "f p n 3"]) -> Float32[np.ndarray, "f 
     return np.asarray(filled)
 
 
-def flicker(poses: Poses, *, min_score: float = MIN_SCORE) -> float:
+def flicker(poses: Poses, *, min_score: float = MIN_SCORE, seen_in: Poses | None = None) -> float:
     """Measure how much points shake: how far each lies from the middle of where it was and will be.
 
     Args:
         poses: Any poses.
         min_score: Points of a lower score do not count, 0..1.
+        seen_in: The same clip and people before they were smoothed, whose scores say which points count;
+            None: their own. Gaps that were filled since then do not count.
 
     Returns:
         Mean of that distance over body points seen in three frames on end, in percent of the usual size of
         what is seen of their person; 0 where there are none. A steady motion counts nothing.
     """
     places = poses.body[..., :2].astype(np.float64)
-    there = poses.body[..., 2] >= max(min_score, 1e-6)
+    scores = (poses if seen_in is None else seen_in).body[..., 2]
+    there = scores >= max(min_score, 1e-6)
     seen = np.concatenate([poses.body[..., :2], there[..., None]], axis=-1, dtype=np.float32)
     off = places[1:-1] - (places[:-2] + places[2:]) / 2
     counted = there[1:-1] & there[:-2] & there[2:]
