@@ -80,7 +80,7 @@ def look_at_given(plan: Plan, asked: Asked, said: PlanWords, report: Progress) -
         try:
             _say_tracks(one, planned, plan, findings)
             shown.append(_shown(one, planned, plan, said, report, findings))
-            kept = cache_of(said.cache, tell=lambda text: None)  # what it holds was found, or told of, above
+            kept = cache_of(said.cache, quiet=True)  # what it does was said when the control was drawn
             _say_still(one, planned, plan, findings, cache=kept)
         except InputError as error:  # the control cannot be drawn of this clip
             findings.error(
