@@ -52,6 +52,15 @@ def test_a_dataset_is_prepared_and_not_twice(words: list[str], tmp_path: Path) -
     assert Store.open(tmp_path / "out").settings.downscale == 1
 
 
+def test_overwriting_takes_nothing_away_before_all_is_looked_at(words: list[str], tmp_path: Path) -> None:
+    run(*words)
+    held = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    assert "does not exist" in refused("prepare", str(tmp_path / "none"), *words[2:], "--overwrite")
+    refused(*words, "--overwrite", "--bucket", "1x1x1")
+    run(*words, "--overwrite", "--audit-only")
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == held
+
+
 def test_broken_pairs_are_refused_or_left_out(words: list[str], pairs: Path, tmp_path: Path) -> None:
     (pairs / "1.mp4").write_bytes(b"no film")
     (pairs / "2.txt").write_text("a depth map")

@@ -12,6 +12,7 @@ from iclora import media
 from iclora.cli import app
 from iclora.cli.options import PlanWords
 from iclora.cli.sweep_dials import parse_over, turned
+from iclora.cli.sweep_folder import SweepFolder
 from iclora.errors import RequestError
 from iclora.pipeline import Pipeline
 
@@ -176,3 +177,27 @@ def test_processes_of_torchrun_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 1 and "by one process" in done.stderr
     assert not (tmp_path / "sweep").exists()
+
+
+def test_values_that_a_name_cannot_hold_have_files_of_their_own(tmp_path: Path) -> None:
+    paths = set()
+    for value in (
+        "a cat, red",
+        "a cat red",
+        "\u043a\u043e\u0442",
+        "\u043f\u0435\u0441",
+        "long " * 100,
+        "a_cat_red",
+    ):
+        words = {"suffix": ".mp4", "made_from": "x", "overwrite": False}
+        folder = SweepFolder(tmp_path / "s", parse_over(f"prompt={value.replace(',', ';')}"), [0], **words)
+        path = folder.path(value, 0)
+        path.write_bytes(b"")  # a name that the disk takes
+        paths.add(path.name)
+    assert len(paths) == 6
+
+
+def test_numbers_keep_all_their_digits() -> None:
+    assert parse_over("fps=23.976023976,24.0").values == ("23.976023976", "24")
+    with pytest.raises(RequestError):
+        parse_over("model=a,b")  # whose files are not those the sweep is known by

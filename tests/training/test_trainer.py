@@ -145,6 +145,15 @@ def test_a_run_that_was_killed_goes_on_to_the_last_digit(
     assert same(tmp_path / "run" / "canny.safetensors", finished / "canny.safetensors")
 
 
+def test_being_watched_changes_nothing(finished: Path, micro_run: Micro, tmp_path: Path) -> None:
+    train(micro_run(tmp_path / "run", watch={"previews_every": 0}))
+    seen, unseen = (
+        [row["losses"] for row in read_rows(folder) if "losses" in row]
+        for folder in (finished, tmp_path / "run")
+    )
+    assert seen == unseen
+
+
 def test_a_finished_run_is_not_done_again(finished: Path, micro_model: Path, prepared: Path) -> None:
     before = (finished / LOG).read_bytes()
     done = train(resolve(content_of(micro_model, prepared, finished, watch={"previews_every": 3})))

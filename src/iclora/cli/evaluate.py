@@ -15,6 +15,7 @@ from iclora.cli.masks import read_where
 from iclora.cli.present import SHEETS, Report, bars, check_beside, say, steps_of, to_stdout
 from iclora.cli.words import parse_dials
 from iclora.clip import Clip
+from iclora.controls.depths import NEAR_WHITE
 from iclora.controls.point_tracks import TRACK_SUFFIXES, read_tracks
 from iclora.controls.poses import holds_keypoints, read_keypoints
 from iclora.errors import RequestError
@@ -108,7 +109,7 @@ def _truth(
     adherence.read_drawing(kind, given)  # refused as it is, before it is scaled
     smaller = given.height >= result.height and given.width >= result.width
     scale = controls.resize_lines if kind == "canny" and smaller else media.resize
-    convention = dials.get("convention", "near-white")
+    convention = dials.get("convention", NEAR_WHITE)
     return adherence.read_drawing(kind, scale(given, result.height, result.width), convention=convention)
 
 

@@ -128,6 +128,8 @@ def prepare(said: PrepareWords) -> None:
         if not good:
             raise DatasetError(f"No pair of {said.dataset} can be trained on.")
         if not said.audit_only:
+            if said.overwrite:  # now, when nothing but the encoding can fail
+                _take_away(said.output)
             _encode(said, settings, good, share, report)
 
 
@@ -264,7 +266,7 @@ def _accepted(texts: list[str]) -> list[Any]:
 
 
 def _check_output(said: PrepareWords, share: Share) -> None:
-    """Refuse a folder of other things; begin anew where that was asked for."""
+    """Refuse a folder of other things."""
     folder = said.output
     if not folder.exists():
         return
@@ -277,7 +279,13 @@ def _check_output(said: PrepareWords, share: Share) -> None:
     if said.overwrite:
         if share.count > 1:
             raise RequestError("--overwrite is for one process; take the folder away before several begin.")
-        shutil.rmtree(folder)
+
+
+def _take_away(folder: Path) -> None:
+    """Take away what was encoded there before, its settings first, so that no half is taken for a whole."""
+    for name in ("prepared.json", "prepared.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "shards", ignore_errors=True)
 
 
 def _say_flaws(checked: list[Checked], accepted: list[Any]) -> None:

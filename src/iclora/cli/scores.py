@@ -11,6 +11,7 @@ from iclora.adherence import Score, Truth
 from iclora.cli.masks import read_where
 from iclora.cli.present import Report, say, steps_of
 from iclora.clip import Clip
+from iclora.controls.depths import NEAR_WHITE
 from iclora.controls.point_tracks import Tracks, cut_tracks
 from iclora.controls.poses import Poses
 from iclora.errors import IcloraError, NothingToFollowError
@@ -95,7 +96,7 @@ def score_references(
             if kind in _FROM_FILMS and planned.control is not None and not _is_render(one):
                 truth = truth_of(kind, one.clip, result.clip, cache=cache, progress=steps, **dials)
             else:
-                convention = dials.get("convention", "near-white")
+                convention = dials.get("convention", NEAR_WHITE)
                 truth = adherence.read_drawing(kind, drawing, convention=convention)
             where = None if one.said.mask is None else read_where(one.said.mask, result.clip)
             score = adherence.score(

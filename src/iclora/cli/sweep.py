@@ -148,6 +148,7 @@ def _weights(plan: Plan) -> list[Path]:
 def _make(said: SweepWords, over: Over, folder: SweepFolder, report: Report) -> None:
     """Make the results that are not there yet."""
     from iclora.cli.asking import references_of
+    from iclora.pipeline import load_planned
     from iclora.plan import make_plan
 
     wanted = [(value, seed) for value in over.values for seed in folder.seeds]
@@ -160,7 +161,11 @@ def _make(said: SweepWords, over: Over, folder: SweepFolder, report: Report) -> 
         asked = _gathered(said, over, value, _own(said, report), report)
         plan = make_plan(asked.request)
         references = references_of(asked, plan, said, report)
-        loaded = _loaded(plan, said, loaded, report)
+        if loaded is None or loaded[0] != _model_of(plan):
+            loaded = None  # the model of before is let go before the next one comes
+            pipe = load_planned(plan, device=said.device, offload=said.offload, progress=report)
+            loaded = _model_of(plan), pipe
+            del pipe
         for seed in seeds:
             one = dataclasses.replace(plan, seed=seed)
             kept = cache_of(said.cache, quiet=True)
@@ -168,16 +173,9 @@ def _make(said: SweepWords, over: Over, folder: SweepFolder, report: Report) -> 
     report("sweep", len(wanted), len(wanted))
 
 
-def _loaded(
-    plan: Plan, said: SweepWords, before: tuple[Any, Pipeline] | None, report: Report
-) -> tuple[Any, Pipeline]:
-    """The model of a plan, loaded anew only where it differs from the one before."""
-    from iclora.pipeline import load_planned
-
-    wanted = (plan.model_path, plan.fp8, tuple((adapter.path, adapter.weight) for adapter in plan.adapters))
-    if before is not None and before[0] == wanted:
-        return before
-    return wanted, load_planned(plan, device=said.device, offload=said.offload, progress=report)
+def _model_of(plan: Plan) -> Any:
+    """What a plan's model is known by: where it is the same, it is not loaded anew."""
+    return plan.model_path, plan.fp8, tuple((adapter.path, adapter.weight) for adapter in plan.adapters)
 
 
 def _make_one(

@@ -15,7 +15,7 @@ from iclora.cli.options import PlanWords
 from iclora.cli.words import parse_adapter
 from iclora.errors import RequestError
 
-_NOT_DIALS = ("seed", "cache", "overwrite", "output", "over", "seeds")
+_NOT_DIALS = ("model", "seed", "cache", "overwrite", "output", "over", "seeds")
 STRENGTH, WEIGHT = "strength", "adapter-weight"
 _TRUTHS = {"yes": True, "no": False, "auto": None}
 
@@ -142,6 +142,7 @@ def _number(over: Over, value: str) -> float:
 
 def _shortest(value: str) -> str:
     try:
-        return f"{float(value):g}"
+        number = float(value)
     except ValueError:
         return value
+    return str(int(number)) if number.is_integer() else repr(number)

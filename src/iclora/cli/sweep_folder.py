@@ -27,6 +27,8 @@ from iclora.media.files import check_place, write_file
 NOTES = "sweep.json"
 PAGES = ("curve.png", "sheet.png", "index.html")
 _TEMPLATE = Path(__file__).with_name("sweep.html")
+_MOST_LETTERS = 40
+"""Of a value in the name of a file."""
 _MOST_ROWS = 12
 """Rows of the contact sheet."""
 
@@ -107,11 +109,11 @@ class SweepFolder:
 
     def path(self, value: str, seed: int) -> Path:
         """Where the result of one value and seed goes."""
-        number = self.over.values.index(value)
         plain = re.sub(r"[^A-Za-z0-9.+-]+", "_", value)
-        # Values that are no numbers may become alike without what a name cannot hold.
-        alike = [one for one in self.over.values if re.sub(r"[^A-Za-z0-9.+-]+", "_", one) == plain]
-        return self.folder / f"{plain if len(alike) == 1 else f'{plain}_{number}'}_seed{seed}{self._suffix}"
+        if plain != value or len(plain) > _MOST_LETTERS:
+            # Values may become alike without what a name cannot hold, in another call too.
+            plain = f"{plain[:_MOST_LETTERS]}_{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+        return self.folder / f"{plain}_seed{seed}{self._suffix}"
 
     def has(self, value: str, seed: int) -> bool:
         """Whether a result is made already."""
@@ -204,8 +206,8 @@ class SweepFolder:
             for point in points
         ]
         shown = [
-            f"<figure><{'video controls loop muted' if self._suffix == '.mp4' else 'img'} "
-            f'src="{html.escape(row["file"])}"{"></video>" if self._suffix == ".mp4" else ">"}'
+            f"<figure><{'video controls loop muted' if row['file'].endswith('.mp4') else 'img'} "
+            f'src="{html.escape(row["file"])}"{"></video>" if row["file"].endswith(".mp4") else ">"}'
             f"<figcaption>{html.escape(self._label(row))}</figcaption></figure>"
             for row in self.rows
         ]

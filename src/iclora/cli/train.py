@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from iclora.cli.present import bars_with_words, say, to_stdout
+from iclora.errors import RequestError
 
 if typing.TYPE_CHECKING:
     from iclora.training import Told
@@ -48,6 +49,8 @@ def train(
     settings = read_settings(config, change or ())
     chosen = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     check_device(chosen)
+    if chosen not in ("cpu", "cuda"):
+        raise RequestError(f"--device {chosen}: say cpu or cuda; CUDA_VISIBLE_DEVICES chooses the GPU.")
     if dry_run:
         to_stdout().print(foresee(settings, device=chosen).told(), markup=False)
         return

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -121,12 +121,19 @@ class Run:
         silent = tuple(bool(one) for one in chance.silent)
         return Chosen(targets=tuple(places), references=tuple(shown), silent=silent), chance
 
+    def weights(self) -> dict[str, Tensor]:
+        """Collect what is trained; called by all processes, whole in the first one.
+
+        The optimizer is left alone: PyTorch takes a step of it to collect its state before the first one.
+        """
+        return dict(get_model_state_dict(self.learner, options=_FULL).items())  # type: ignore[arg-type]
+
     def state(self) -> State:
         """Collect what going on exactly needs; called by all processes, whole in the first one."""
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         return State(
             step=self.step,
-            weights=dict(get_model_state_dict(self.learner, options=_FULL).items()),  # type: ignore[arg-type]
+            weights=self.weights(),
             optimizer=get_optimizer_state_dict(self.learner, optimizer, options=_FULL),
             best=self.best,
         )

@@ -25,7 +25,7 @@ from iclora.training.estimate import bytes_of_clips
 from iclora.training.loss import Learner, Place
 from iclora.training.model import dtype_of, load_base, make_optimizer
 from iclora.training.run import Run
-from iclora.training.store import Store
+from iclora.training.store import SETTINGS, Store, fingerprint
 from iclora.transformer import call_blocks
 
 _PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
@@ -111,12 +111,22 @@ def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
     Raises:
         DatasetError: It is missing or damaged, or was prepared for another base.
     """
+    if not (Path(settings.data.path) / SETTINGS).is_file():
+        raise DatasetError(
+            f"{settings.data.path} is no folder that 'iclora prepare' made. Make one: iclora prepare DATASET "
+            f"--model {settings.model} -o FOLDER"
+        )
     store = Store.open(settings.data.path)
     if store.settings.base != facts.recipe.base:
         raise DatasetError(
             f"{settings.data.path} was prepared for the base '{store.settings.base}', but {settings.model} "
             f"is '{facts.recipe.base}'. Prepare the dataset for it: iclora prepare DATASET --model "
             f"{settings.model} -o FOLDER"
+        )
+    if store.settings.fingerprint not in ("", fingerprint(facts.path)):
+        raise DatasetError(
+            f"{settings.data.path} was encoded with another autoencoder or text encoder than that of "
+            f"{settings.model}. Prepare it again: iclora prepare DATASET --model {settings.model} -o FOLDER"
         )
     if not store.indices("train"):
         raise DatasetError(f"{settings.data.path} holds no clips to train on; all of them are held out.")

@@ -211,7 +211,7 @@ class _Watch:
     def _look_at_start(self) -> None:
         """Show what the base does before anything is learned: what all curves begin with."""
         if self._shows:
-            self._preview(layers_of(self._run.state().weights, self._run.base.scale))
+            self._preview(layers_of(self._run.weights(), self._run.base.scale))
         if self._held_out is not None:
             self._look_at_held_out(self._held_out)
 

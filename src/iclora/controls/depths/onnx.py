@@ -198,7 +198,7 @@ def located(name: str, *, fetch: bool) -> Path:
     if match is None:
         return Path(name)
     repository, file = match[1], match[2]
-    by_hand = cache_folder() / "onnx" / Path(file).name
+    by_hand = cache_folder() / "onnx" / repository / file
     place = hub.place_of(repository, file, by_hand)
     if place.is_file() or not fetch:
         return place
