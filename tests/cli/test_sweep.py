@@ -112,7 +112,7 @@ def test_weights_and_caches(micro_model: Path, film_path: Path, tmp_path: Path) 
     )
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "c").glob("*.mp4")}
-    assert names == {"off_seed3.mp4", "every_2_host_seed3.mp4"}
+    assert names == {"off_seed3.mp4", "every_2_host_d7b29f9a_seed3.mp4"}
 
 
 @pytest.mark.parametrize(
