@@ -11,15 +11,20 @@ ROOT = Path(__file__).parents[2]
 STAND_IN = r"""#!/usr/bin/env bash
 echo "$CUDA_VISIBLE_DEVICES $*" >>"$NOTES"
 case "$*" in
-  "-c "*) echo 2 ;;
+  "-c "*) echo "$GPUS_THERE" ;;
   *toyworld.minutes*) echo 77 ;;
-  *"iclora.cli train"*)
-    for word in "$@"; do case "$word" in output=*) output=${word#output=} ;; esac; done
+  *"iclora train"*)
+    for word in "$@"; do
+      case "$word" in output=*) output=${word#output=} ;; *.yaml) name=$(basename "$word" .yaml) ;; esac
+    done
     [ "$(basename "$output")" != "${FAIL:-}" ] || exit 3
     mkdir -p "$output"
-    echo "$output" >"$output/$(basename "$output").safetensors" ;;
+    echo "$output" >"$output/$name.safetensors" ;;
 esac
 """
+
+
+SECOND = ("tracks", "risograph", "one-way-first", "union-one-way")
 
 
 def run(folder: Path, **said: str) -> tuple[int, list[str]]:
@@ -28,7 +33,13 @@ def run(folder: Path, **said: str) -> tuple[int, list[str]]:
     python.write_text(STAND_IN)
     python.chmod(0o755)
     notes.write_text("")
-    known = {"PYTHON": str(python), "NOTES": str(notes), "PARTS": "2", "INSTALL": str(folder / "installed")}
+    known = {
+        "GPUS_THERE": "2",
+        "PYTHON": str(python),
+        "NOTES": str(notes),
+        "PARTS": "2",
+        "INSTALL": str(folder / "installed"),
+    }
     environment = {"PATH": os.environ["PATH"], "CUDA_VISIBLE_DEVICES": ""} | known | said
     script = ROOT / "toyworld" / "train_adapters.sh"
     done = subprocess.run(
@@ -43,7 +54,7 @@ def run(folder: Path, **said: str) -> tuple[int, list[str]]:
 
 def outputs(asked: list[str]) -> list[str]:
     """Where each training wrote, in their order."""
-    trainings = [line for line in asked if "iclora.cli train" in line]
+    trainings = [line for line in asked if "iclora train" in line]
     return [word.split("/run/")[1] for line in trainings for word in line.split() if "output=" in word]
 
 
@@ -53,26 +64,51 @@ def test_all_four_are_trained_and_installed(tmp_path: Path) -> None:
     rendered = sorted(line for line in asked if "toyworld.pairs" in line)
     assert [line[0] for line in rendered] == ["0", "0", "1", "1"]  # two parts of each, on two GPUs
     assert sum("--shard 1/2 --clips 768 --style risograph" in line for line in rendered) == 1
-    assert outputs(asked) == ["probe/union", "union", "tracks", "risograph", "union-one-way"]
     trained = {
         line.split("output=")[1].split("/run/")[1].split()[0]: line for line in asked if "output=" in line
     }
-    assert "--nproc-per-node 2 -m iclora.cli train toyworld/adapters/union.yaml" in trained["union"]
-    assert " steps=60 " in trained["probe/union"] and " steps=77 " in trained["union"]
+    # Two lanes, each with one GPU.
+    lanes = [[name for name in outputs(asked) if trained[name][0] == gpu] for gpu in "01"]
+    assert lanes == [
+        ["probe/union-first", "union-first", "union"],
+        ["tracks", "risograph", "one-way-first", "union-one-way"],
+    ]
+    assert not any("--nproc-per-node" in line for line in trained.values())
+    assert " steps=60 " in trained["probe/union-first"] and " steps=77 " in trained["union-first"]
     assert " steps=9 " in trained["tracks"] and "steps=" not in trained["risograph"]
-    assert "run/pairs/union " in trained["union-one-way"] and "run/pairs/tracks " in trained["tracks"]
-    assert f"adapter.begin={tmp_path}/run/union/union.safetensors" in trained["union-one-way"]
+    assert "run/pairs/union " in trained["one-way-first"] and "run/pairs/tracks " in trained["tracks"]
+    begun = {"union": "union-first/union", "union-one-way": "one-way-first/union-one-way"}
+    for name, file in begun.items():
+        assert f"adapter.begin={tmp_path}/run/{file}.safetensors" in trained[name]
+        assert "feedback.weight=1" in trained[name]
+    assert f"adapter.begin={tmp_path}/run/union-first/union.safetensors" in trained["one-way-first"]
     assert all("--set compile=false" in line for line in trained.values())
     installed = {path.name for path in (tmp_path / "installed").iterdir()}
     assert installed == {f"{name}.safetensors" for name in ("union", "tracks", "risograph", "union-one-way")}
 
 
+def test_four_gpus_make_lanes_of_two(tmp_path: Path) -> None:
+    code, asked = run(tmp_path, GPUS_THERE="4")
+    assert code == 0
+    for line in asked:
+        if "iclora train" in line:
+            second = any(f"{line} ".count(f"/run/{name} ") for name in SECOND)
+            assert line.startswith("2,3 " if second else "0,1 ")
+            assert "--nproc-per-node 2 -m iclora train toyworld/adapters/" in line
+
+
+def test_one_gpu_does_one_after_the_other(tmp_path: Path) -> None:
+    code, asked = run(tmp_path, GPUS_THERE="1")
+    assert code == 0
+    assert outputs(asked) == ["union-first", "union", "tracks", "risograph", "one-way-first", "union-one-way"]
+
+
 def test_what_failed_is_done_again_and_nothing_else(tmp_path: Path) -> None:
-    code, asked = run(tmp_path, UNION_MINUTES="5", FAIL="tracks")
-    assert code == 3 and outputs(asked) == ["probe/union", "union", "tracks"]
+    code, asked = run(tmp_path, UNION_MINUTES="5", GPUS_THERE="1", FAIL="tracks")
+    assert code == 3 and outputs(asked) == ["probe/union-first", "union-first", "union", "tracks"]
     assert not (tmp_path / "installed").exists()
-    code, asked = run(tmp_path, UNION_MINUTES="5")
-    assert code == 0 and outputs(asked) == ["tracks", "risograph", "union-one-way"]
+    code, asked = run(tmp_path, UNION_MINUTES="5", GPUS_THERE="1")
+    assert code == 0 and outputs(asked) == ["tracks", "risograph", "one-way-first", "union-one-way"]
 
 
 @pytest.mark.parametrize(("name", "style"), [("risograph", True), ("tracks", False)])

@@ -1,5 +1,6 @@
 """The loss by hand, and that a batch is laid out as generation lays it out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +9,14 @@ import pytest
 import torch
 
 from iclora import adapters, checkpoints
-from iclora.geometry import LatentFactors, LatentGrid, reference_positions, target_positions
+from iclora.geometry import LatentFactors, LatentGrid, reference_positions, target_positions, unpatchify
 from iclora.reference import TokenSequence
-from iclora.sampling import add_noise
+from iclora.sampling import Latents, Prompt, add_noise, denoiser, sample, start
 from iclora.training import loss
 from iclora.training.batches import Batch
 from iclora.training.chance import Chance, noise_of
-from iclora.training.loss import Learner, Place, lay_out
+from iclora.training.judging import Judge
+from iclora.training.loss import Feedback, Learner, Place, lay_out
 from iclora.transformer import Stream
 
 FACTORS = LatentFactors(time=8, height=16, width=16)
@@ -117,7 +119,8 @@ def test_the_loss_is_the_mean_over_the_noised_target_tokens_of_each_clip(
     monkeypatch.setattr(loss, "velocity", wrong_velocity)
     learner = Learner(torch.nn.Identity(), PLACE, torch.float32)
     losses = learner(batch_of(2), chance_like(2, first_frame=np.array(given)))
-    assert losses.tolist() == pytest.approx(expected, rel=1e-4)
+    assert losses.shape == (1, 2)
+    assert losses[0].tolist() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_model_sees_noise_at_each_clips_level(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,3 +164,48 @@ def test_training_lowers_the_loss_and_moves_the_adapter_alone(
         optimizer.step()
     assert found[-1] < 0.9 * found[0]
     assert torch.equal(transformer.proj_in.weight, before)
+
+
+class Asked(Judge):
+    """Notes what it is asked, and says how large guesses are."""
+
+    def __init__(self) -> None:
+        self.guesses: list[torch.Tensor] = []
+        self.controls: list[list[str]] = []
+
+    def losses(
+        self, guess: torch.Tensor, target: torch.Tensor, controls: Sequence[str], *, seed: int
+    ) -> torch.Tensor:
+        assert guess.shape == target.shape
+        self.guesses.append(guess)
+        self.controls.append(list(controls))
+        return guess.square().mean(dim=(1, 2, 3, 4))
+
+
+def test_the_judged_guess_is_that_of_sampling(micro_model: Path) -> None:
+    transformer = checkpoints.load(micro_model).transformer
+    torch.manual_seed(0)
+    parameters = adapters.create(transformer, rank=4, name="new")
+    schedule, judge = (1.0, 0.9, 0.5, 0.0), Asked()
+    feedback = Feedback(judge=judge, schedule=schedule, from_noise=0.6)
+    learner = Learner(transformer, PLACE, torch.float32, feedback)
+    batch, chance = batch_of(), chance_like(first_frame=np.array([True, False, False]))
+    strangers = replace(chance, strangers=np.array([False, True, False]))
+    controls = ["canny", "depth", "pose"]
+    losses, judged = learner(batch, strangers, controls)
+    assert judge.controls == [controls] and judged[1] == 0 and judged[0] > 0
+    judged.mean().backward()
+    assert all(parameter.grad is not None for parameter in parameters)
+    # By hand: two steps of the sampler from the same noise, then the guess of the third.
+    sequence = lay_out(batch, chance, PLACE)
+    rng = np.random.default_rng(chance.noise_seed)
+    rng.choice([2])
+    noise = noise_of(int(rng.integers(2**62)), sequence.clean)
+    guess = denoiser(transformer, Prompt(video=batch.context), sequence)
+    with torch.no_grad():
+        moved = sample(guess, Latents(video=start(sequence, noise)), sequence, sigmas=schedule[:3]).video
+        noisy = torch.cat([moved, sequence.clean[:, 32:]], dim=1)
+        expected = guess(Latents(video=noisy), 0.5).video[:, :32]
+    found = judge.guesses[0].detach()
+    assert torch.allclose(found, unpatchify(expected, LatentGrid(frames=2, height=4, width=4)), atol=1e-6)
+    assert torch.equal(learner(batch, chance)[0], losses)  # nothing judged, the same loss

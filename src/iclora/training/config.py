@@ -96,6 +96,22 @@ class NoiseSettings(Section):
     """Ours, for distilled bases: share of the levels that are steps of the base's own schedule."""
 
 
+class FeedbackSettings(Section):
+    """Judging what is made: in guesses on the model's way through its schedule the control is found again.
+
+    See `judging`. Each step costs a few passes more and a decoding, so it is for a second, shorter run that
+    goes on from an adapter (`adapter.begin`).
+    """
+
+    weight: Annotated[float, Field(ge=0)] = 0.0
+    """Ours, off: what a guess that follows nothing weighs beside the loss of flow matching."""
+    from_noise: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Ours: guesses are judged at steps of the schedule from this noise level on; before, there is little in
+    them."""
+    crop: Count = 160
+    """Ours: side in pixels of the square that is decoded and looked at, at another place in each batch."""
+
+
 class OptimizerSettings(Section):
     """How the weights move."""
 
@@ -169,6 +185,7 @@ class TrainingSettings(Section):
     adapter: AdapterSettings = AdapterSettings()
     conditioning: ConditioningSettings = ConditioningSettings()
     noise: NoiseSettings = NoiseSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     memory: MemorySettings = MemorySettings()
     watch: WatchSettings = WatchSettings()

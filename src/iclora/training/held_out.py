@@ -51,7 +51,7 @@ class HeldOut:
             for place, level in enumerate(LEVELS):
                 chance = _chance(count, level, self._run.settings.watch.seed + 1000 * number + place)
                 with uncompiled(self._run.base.transformer):
-                    sums[place] += self._run.learner(batch, chance).sum()
+                    sums[place] += self._run.learner(batch, chance)[0].sum()
             sums[-1] += count
         if self._share:
             sums = self._run.accelerator.reduce(sums, reduction="sum")

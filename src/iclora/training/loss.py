@@ -3,11 +3,16 @@
     clean latents ─┬─ noised ─► model ─► velocity ─┐
     noise ─────────┴─ noise minus clean ───────────┴─► mean square over the noised target tokens of each clip
 
+With feedback the model is beside that sampled from noise, and one of its guesses on the way is judged:
+
+    noise ─► first steps of the schedule, without a gradient ─► guess ─► `judging`
+
 Positions, reference tokens, attention weights and noise are those of generation: nothing of them is here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from iclora.geometry import LatentFactors, LatentGrid, grid_of
+from iclora.geometry import LatentFactors, LatentGrid, grid_of, unpatchify
 from iclora.reference import (
     ReferenceTokens,
     TokenSequence,
@@ -25,9 +30,10 @@ from iclora.reference import (
     reference_tokens,
     target_sequence,
 )
-from iclora.sampling import add_noise
+from iclora.sampling import Latents, Prompt, add_noise, denoiser, sample, start
 from iclora.training.batches import Batch
 from iclora.training.chance import Chance, noise_of
+from iclora.training.judging import Judge
 from iclora.transformer import Stream, velocity
 
 
@@ -53,6 +59,21 @@ class Place:
     with_first_frames: bool = True
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Feedback:
+    """How guesses are judged.
+
+    Attributes:
+        judge: Compares them with the clips.
+        schedule: Noise levels that the base is sampled at, the last one 0.
+        from_noise: The noise level from which on guesses are judged.
+    """
+
+    judge: Judge
+    schedule: tuple[float, ...]
+    from_noise: float
+
+
 class Learner(nn.Module):
     """The transformer with its loss in its forward, which is what DDP and FSDP wrap.
 
@@ -60,31 +81,42 @@ class Learner(nn.Module):
         transformer: A diffusers ``LTX2VideoTransformer3DModel`` with the adapter that is trained.
         place: Where tokens stand.
         dtype: What latents are computed in.
+        feedback: How guesses are judged; None: they are not.
     """
 
-    def __init__(self, transformer: Any, place: Place, dtype: torch.dtype) -> None:
+    def __init__(
+        self, transformer: Any, place: Place, dtype: torch.dtype, feedback: Feedback | None = None
+    ) -> None:
         super().__init__()
         self.transformer = transformer
         self.place = place
         self.dtype = dtype
+        self.feedback = feedback
 
-    def forward(self, batch: Batch, chance: Chance) -> Float[Tensor, " b"]:
-        """Compute the loss of each clip of a batch.
+    def forward(self, batch: Batch, chance: Chance, controls: Sequence[str] = ()) -> Float[Tensor, "n b"]:
+        """Compute the losses of each clip of a batch.
 
         Args:
             batch: The clips.
             chance: What was drawn for it.
+            controls: The control of each clip's reference, to be judged by; empty: nothing is judged.
 
         Returns:
-            Mean squared error over the noised target tokens, float32, differentiable.
+            Mean squared error over the noised target tokens, and where clips are judged what `Judge` says;
+            float32, differentiable.
         """
         sequence = lay_out(batch, chance, self.place)
+        losses = self._flow_matching(batch, chance, sequence)
+        if self.feedback is None or not controls:
+            return losses[None]
+        return torch.stack([losses, self._judged(batch, chance, sequence, controls, self.feedback)])
+
+    def _flow_matching(self, batch: Batch, chance: Chance, sequence: TokenSequence) -> Float[Tensor, " b"]:
         device = sequence.clean.device
         noise = noise_of(chance.noise_seed, sequence.clean)
         sigma = torch.from_numpy(chance.sigma).to(device, non_blocking=True)
         noisy = add_noise(sequence, noise, sigma).to(self.dtype)
-        mixed = self.dtype in (torch.bfloat16, torch.float16)
-        with torch.autocast(device.type, self.dtype, enabled=mixed):
+        with self._mixed(device):
             stream = Stream(
                 latents=noisy,
                 sequence=sequence,
@@ -98,6 +130,37 @@ class Learner(nn.Module):
         noised = sequence.mask[:, :count]
         losses: Tensor = (error * noised).sum(dim=1) / noised.sum(dim=1)
         return losses
+
+    def _judged(
+        self,
+        batch: Batch,
+        chance: Chance,
+        sequence: TokenSequence,
+        controls: Sequence[str],
+        feedback: Feedback,
+    ) -> Float[Tensor, " b"]:
+        """Sample up to a step of the schedule, and judge the guess there."""
+        device, schedule = sequence.clean.device, feedback.schedule
+        steps = [step for step, sigma in enumerate(schedule[:-1]) if step and sigma <= feedback.from_noise]
+        rng = np.random.default_rng(chance.noise_seed)
+        step, seed, place = int(rng.choice(steps)), int(rng.integers(2**62)), int(rng.integers(2**62))
+        prompt = Prompt(video=batch.context.to(self.dtype), mask=batch.context_mask)
+        denoise = denoiser(self.transformer, prompt, sequence)
+        with self._mixed(device):
+            with torch.no_grad():
+                begun = Latents(video=start(sequence, noise_of(seed, sequence.clean)))
+                moved = sample(denoise, begun, sequence, sigmas=schedule[: step + 1]).video
+                noisy = torch.cat([moved, sequence.clean[:, sequence.num_target :]], dim=1)
+            guess = denoise(Latents(video=noisy), schedule[step]).video[:, : sequence.num_target]
+        grid = grid_of(batch.target)
+        losses = feedback.judge.losses(unpatchify(guess, grid), batch.target, controls, seed=place)
+        # Who is shown another clip's reference has nothing to follow.
+        own = torch.from_numpy(~np.asarray(chance.strangers)).to(device, non_blocking=True)
+        return losses * own
+
+    def _mixed(self, device: torch.device) -> torch.autocast:
+        mixed = self.dtype in (torch.bfloat16, torch.float16)
+        return torch.autocast(device.type, self.dtype, enabled=mixed)
 
 
 def lay_out(batch: Batch, chance: Chance, place: Place) -> TokenSequence:

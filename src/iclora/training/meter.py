@@ -35,15 +35,15 @@ class Meter:
         """Steps since the last row."""
         return len(self._losses)
 
-    def add_batch(self, losses: Float[Tensor, " b"], sigma: Float[Tensor, " b"]) -> None:
+    def add_batch(self, losses: Float[Tensor, "n b"], sigma: Float[Tensor, " b"]) -> None:
         """Take the losses of a batch.
 
         Args:
-            losses: Of each clip.
-            sigma: Their noise levels, 0..1.
+            losses: Of each clip, from `Learner`.
+            sigma: Noise levels that the first of them are of, 0..1.
         """
-        losses = losses.detach()
-        self._batches.append(losses.mean())
+        self._batches.append(losses.detach().mean(dim=1))
+        losses = losses[0].detach()
         # By a product, as adding by index is not the same each time on a GPU.
         levels = (sigma * NUM_LEVELS).long().clamp(0, NUM_LEVELS - 1)
         places = (levels[:, None] == torch.arange(NUM_LEVELS, device=losses.device)).to(losses)
@@ -51,22 +51,22 @@ class Meter:
 
     def end_step(self, gradient: Tensor) -> None:
         """Take the length of a step's gradient, and the losses of its batches together."""
-        self._losses.append(torch.stack(self._batches).mean())
+        self._losses.append(torch.stack(self._batches).mean(dim=0))
         self._gradients.append(gradient.detach())
         self._batches = []
 
-    def read(self, accelerator: Any) -> tuple[list[float], list[float], list[float | None]]:
+    def read(self, accelerator: Any) -> tuple[list[list[float]], list[float], list[float | None]]:
         """Read everything, the mean of all processes, and begin anew.
 
         Args:
             accelerator: Of accelerate.
 
         Returns:
-            Loss of each step; gradient of each step; mean loss at noise levels 0..0.1, 0.1..0.2 and so on,
-            None where there was none.
+            Each loss of each step; gradient of each step; mean of the first loss at noise levels 0..0.1,
+            0.1..0.2 and so on, None where there was none.
         """
-        steps = torch.stack([torch.stack(self._losses), torch.stack(self._gradients)])
-        losses, gradients = accelerator.reduce(steps, reduction="mean").tolist()
+        steps = torch.cat([torch.stack(self._losses).T, torch.stack(self._gradients)[None]])
+        *losses, gradients = accelerator.reduce(steps, reduction="mean").tolist()
         sums, counts = accelerator.reduce(self._by_level, reduction="sum").tolist()
         self._begin()
         by_level = [total / count if count else None for total, count in zip(sums, counts, strict=True)]

@@ -182,7 +182,8 @@ def _at_work(run: Run) -> Iterator[None]:
     """Bring what clips are made with to the device."""
     components, device = run.base.components, run.accelerator.device
     assert components is not None
-    parts = (components.vae, components.text_encoder, components.connectors)
+    parts = [components.text_encoder, components.connectors]
+    parts += [] if components.vae.device == device else [components.vae]  # feedback keeps it there
     there = at_work(None if device.type == "cpu" else str(device), *parts)
     with there, uncompiled(components.transformer), torch.inference_mode():
         yield

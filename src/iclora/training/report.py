@@ -100,6 +100,7 @@ def _charts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
         "Loss": {"training": _of(rows, "loss"), "held out, fixed noise": _of(rows, "held_out")},
         "Loss by noise level, from": by_noise,
         "Held-out loss at noise level": held_out,
+        "Feedback: what guesses lack of their control": {"": _of(rows, "feedback")},
         "Length of the gradient": {"": _of(rows, "gradient")},
         "Learning rate": {"": _of(rows, "learning_rate")},
     }

@@ -157,9 +157,11 @@ def take_step(run: Run) -> None:
         batch = run.clips.take(chosen)
         _expect_next(run, slot, slots)
         apart = slot != slots[-1]
+        controls = [run.store.samples[place].control for place in chosen.targets]
         with accelerator.no_sync(run.learner) if apart else contextlib.nullcontext():
-            losses = run.learner(batch, chance)
-            accelerator.backward(losses.mean() / len(slots))
+            losses = run.learner(batch, chance, controls)
+            weights = losses.new_tensor([1.0, settings.feedback.weight])[: len(losses)]
+            accelerator.backward((weights @ losses).mean() / len(slots))
         run.meter.add_batch(losses, torch.from_numpy(chance.sigma).to(losses.device, non_blocking=True))
     gradient = accelerator.clip_grad_norm_(run.base.parameters, settings.optimizer.clip)
     run.optimizer.step()
@@ -185,20 +187,21 @@ def read_meter(run: Run, *, seconds: float) -> dict[str, Any]:
         seconds: What they took.
 
     Returns:
-        A row for the log: the means, the loss of each step, and the loss by noise level.
+        A row for the log: the means, the loss of each step, the loss by noise level, and what guesses lacked.
 
     Raises:
         TrainingError: A loss or a gradient is not finite; the clips of that step are named.
     """
     count = run.meter.num_steps
-    losses, gradients, by_level = run.meter.read(run.accelerator)
-    broken = first_broken(losses, gradients)
+    (losses, *judged), gradients, by_level = run.meter.read(run.accelerator)
+    broken = first_broken(losses, gradients, *judged)
     if broken is not None:
         raise TrainingError(_blame(run, run.step - count + broken))
     return {
         "step": run.step,
         "loss": sum(losses) / count,
         "losses": losses,
+        **({"feedback": sum(judged[0]) / count} if judged else {}),
         "gradient": sum(gradients) / count,
         "learning_rate": learning_rate(run.settings.optimizer, run.step - 1, run.settings.steps),
         "by_noise": by_level,

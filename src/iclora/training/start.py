@@ -22,8 +22,9 @@ from iclora.plan import ModelFacts, model_facts
 from iclora.training.batches import Disk, Memory, Order, Size, sort_by_size
 from iclora.training.config import TrainingSettings, to_yaml
 from iclora.training.estimate import bytes_of_clips
-from iclora.training.loss import Learner, Place
-from iclora.training.model import dtype_of, load_base, make_optimizer
+from iclora.training.judging import JUDGED, Judge
+from iclora.training.loss import Feedback, Learner, Place
+from iclora.training.model import Base, dtype_of, load_base, make_optimizer
 from iclora.training.run import Run
 from iclora.training.store import SETTINGS, Store, fingerprint
 from iclora.transformer import call_blocks
@@ -158,22 +159,18 @@ def begin(
     device = accelerator.device
     in_parts = accelerator.distributed_type == DistributedType.FSDP
     shows = settings.watch.previews_every > 0 and bool(store.indices("held_out")) and not in_parts
+    judged = _judged(settings, store) if settings.feedback.weight else []
     progress("loading", 0, None)
     dtype = dtype_of(settings, device)
     # Parts are laid out by FSDP: each device gets its own from the computer's memory.
-    base = load_base(settings, torch.device("cpu") if in_parts else device, dtype=dtype, whole=shows)
+    base = load_base(
+        settings, torch.device("cpu") if in_parts else device, dtype=dtype, whole=shows or bool(judged)
+    )
     if in_parts:
         _check_parts(accelerator, settings)
         call_blocks(base.transformer)
-    place = Place(
-        factors=facts.factors,
-        fps=store.settings.fps,
-        downscale=store.settings.downscale,
-        temporal_factor=store.settings.temporal_factor,
-        one_way=settings.adapter.reference_attention == "one_way",
-        with_first_frames=settings.conditioning.first_frame > 0,
-    )
-    learner = Learner(base.transformer, place, base.dtype)
+    feedback = _feedback(settings, judged, base, facts, device)
+    learner = Learner(base.transformer, _place(settings, store, facts), base.dtype, feedback)
     # What is frozen is the same everywhere as it is.
     ignore: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
     ignore(learner, _frozen(learner))
@@ -196,6 +193,48 @@ def begin(
     )
 
 
+def _place(settings: TrainingSettings, store: Store, facts: ModelFacts) -> Place:
+    return Place(
+        factors=facts.factors,
+        fps=store.settings.fps,
+        downscale=store.settings.downscale,
+        temporal_factor=store.settings.temporal_factor,
+        one_way=settings.adapter.reference_attention == "one_way",
+        with_first_frames=settings.conditioning.first_frame > 0,
+    )
+
+
+def _judged(settings: TrainingSettings, store: Store) -> list[str]:
+    """Controls of the clips, all of which can be judged.
+
+    Raises:
+        DatasetError: One cannot be.
+    """
+    found = sorted({store.samples[place].control for place in store.indices("train")})
+    unknown = [name or "a reference of unknown kind" for name in found if name not in JUDGED]
+    if unknown:
+        raise DatasetError(
+            f"Feedback judges {', '.join(JUDGED)}, but {settings.data.path} has {', '.join(unknown)}. Set "
+            "feedback.weight=0."
+        )
+    return found
+
+
+def _feedback(
+    settings: TrainingSettings, judged: list[str], base: Base, facts: ModelFacts, device: torch.device
+) -> Feedback | None:
+    if not judged or base.components is None:
+        return None
+    schedule, first = facts.recipe.sigmas, settings.feedback.from_noise
+    if min(schedule[1:-1], default=1.0) > first:
+        raise RequestError(
+            f"No step of {settings.model}'s schedule begins at a noise level below {first}; set "
+            f"feedback.from_noise to one of {', '.join(map(str, schedule[1:-1]))}."
+        )
+    judge = Judge(base.components.vae.to(device), judged, crop=settings.feedback.crop)
+    return Feedback(judge=judge, schedule=schedule, from_noise=first)
+
+
 def _frozen(learner: Learner) -> list[str]:
     frozen = [name for name, parameter in learner.named_parameters() if not parameter.requires_grad]
     return frozen + [name for name, _ in learner.named_buffers()]
@@ -205,6 +244,8 @@ def _check_parts(accelerator: Any, settings: TrainingSettings) -> None:
     """Refuse kinds of FSDP that do not go with frozen weights beside trained ones, or with waiting blocks."""
     if accelerator.state.fsdp_plugin.fsdp_version != 2:
         raise RequestError("FSDP 1 is not supported; set fsdp_version: 2 in the configuration of accelerate.")
+    if settings.feedback.weight:
+        raise RequestError("Feedback does not go with FSDP; set feedback.weight=0, or share no weights out.")
     if settings.memory.blocks_on_host or settings.memory.quantise != "none":
         raise RequestError(
             "FSDP shares the base's weights out among the GPUs; set memory.blocks_on_host=0 and "

@@ -166,7 +166,8 @@ class _Watch:
     @property
     def _shows(self) -> bool:
         """Whether clips are made while it trains."""
-        return self._run.base.components is not None
+        run = self._run
+        return run.settings.watch.previews_every > 0 and run.base.components is not None
 
     def _own_truths(self) -> dict[int, Truth | None]:
         """Find what previews are compared with, for those that this process makes."""
@@ -239,7 +240,8 @@ class _Watch:
         losses = held_out.losses()
         if losses is not None:
             mean = sum(losses) / len(losses)
-            self._newest = Best(step=self._run.step, score=-mean, measure="held_out")
+            if not self._run.settings.feedback.weight:  # which raises this loss, and is to
+                self._newest = Best(step=self._run.step, score=-mean, measure="held_out")
             self._log({"step": self._run.step, "held_out": mean, "held_out_by_noise": losses})
 
     def _save(self, *, shows: bool) -> None:
