@@ -46,7 +46,7 @@ class Aim:
         measure: What the number is called.
         field: Its name in the scorer's numbers.
         goal: What results shall reach.
-        itself: What is read off a clip itself must be so good, or the clip tells nothing of results.
+        itself: What is read off a clip of this world itself must be so good, or it tells nothing of results.
         error: Whether less is better; then the number is a share that is said in percent.
     """
 
@@ -235,15 +235,14 @@ def counts(kind: str, seen: Mapping[str, Mapping[str, float | None]], *, film: b
         film: Whether it was filmed.
 
     Returns:
-        Whether it has that control, the control can be read off the clip itself, and a picture that does not
-        move misses the aim.
+        Whether it has that control; it can be read off the clip itself, if that is of this world, as results
+        are; and a picture that does not move misses the aim.
     """
     aim, share = AIMS[kind], FILMED_SHARE if film else 1.0
-    itself = seen.get(kind, {}).get("itself")
-    if itself is None or not (itself <= aim.itself if aim.error else itself >= aim.itself * share):
+    itself, still = (seen.get(kind, {}).get(what) for what in ("itself", "still"))
+    if itself is None or (still is not None and aim.met(still, share=share)):
         return False
-    still = seen[kind].get("still")
-    return still is None or not aim.met(still, share=share)
+    return film or (itself <= aim.itself if aim.error else itself >= aim.itself)
 
 
 def _tiny(kind: str, device: str) -> dict[str, Any]:

@@ -132,7 +132,8 @@ class Take:
         numbers: dict[str, Any] = {"seconds": time.process_time() - begun}
         numbers["frames"] = hashlib.sha256(made.frames.tobytes()).hexdigest()
         score = partial(followed, self.kind, result=made, device=settings.device)
-        numbers["own"] = score(wanted=truth(own, self.kind, canvas, dials), where=left)
+        halves = left if self.way in (WITH, WITHOUT, HALF) else None
+        numbers["own"] = score(wanted=truth(own, self.kind, canvas, dials), where=halves)
         if self.way.reference == "other":
             numbers["other"] = score(wanted=truth(shown, self.kind, canvas, dials))
         for clip, path in zip((made, control), pictures_of(self, settings), strict=True):
@@ -310,6 +311,7 @@ def obtain_all(
         The numbers of each task.
     """
     missing = [task for task in tasks if known(task, settings) is None]
+    print(f"{what}: {len(missing)} of {len(tasks)} are to be done", flush=True)
     for _ in track(spread(partial(obtain, settings=settings), missing), total=len(missing), description=what):
         pass
     return {task: obtain(task, settings) for task in tasks}

@@ -10,6 +10,7 @@ import pytest
 
 from iclora import Clip, adapters, controls
 from iclora.geometry import LatentFactors
+from iclora.plan import model_facts
 from iclora.plan.laying import Canvas
 from tests.micro import random_layers
 from toyworld import adherence, adherence_page, footage, takes
@@ -44,6 +45,8 @@ def words(micro_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         adherence, "counts", lambda kind, seen, film: seen.get(kind, {}).get("itself") is not None
     )
     monkeypatch.setattr(adherence, "pose_estimator", lambda: "tiny")
+    monkeypatch.setattr(takes, "STRENGTHS", (1.0, 0.0))
+    monkeypatch.setattr(takes, "WEAKER", takes.WEAKER[-1:])
     given = ["--model", str(micro_model), "--scenes", "1", "--prompts", "10", "--size", "32", "--frames", "9"]
     given += ["--device", "cpu", "--jobs", "1", "--work", str(tmp_path / "work")]
     return [*given, "--page", str(tmp_path / "page.md"), "--readme", str(tmp_path / "README.md")]
@@ -58,7 +61,7 @@ def tables(page: str) -> list[list[list[str]]]:
 
 
 def test_every_kind_is_measured_resumed_and_written(
-    words: list[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], micro_model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page, readme = tmp_path / "page.md", tmp_path / "README.md"
     page.write_text("# Page\n<!-- adherence: begin -->\nold\n<!-- adherence: end -->\nrest\n")
@@ -77,6 +80,16 @@ def test_every_kind_is_measured_resumed_and_written(
     assert [row[2] for row in kept].count(f"`{takes.CACHE}`") == 4
     assert "Prompts: 10 were asked for (1 scenes in 10 colours" in readme.read_text()
     assert page.with_suffix(".png").is_file()
+    canvas = Canvas(
+        height=32, width=32, num_frames=9, fps=16.0, factors=model_facts(str(micro_model)).factors
+    )
+    settings = Settings(
+        model=str(micro_model), canvas=canvas, estimator="tiny", device="cpu", work=tmp_path / "work"
+    )
+    (row,) = adherence.rows_of(["union"], ["canny"], folder, str(micro_model))
+    asked = adherence.takes_of(row, ["toyworld 0"], str(folder / "risograph.safetensors"))
+    frames = [takes.obtain(take, settings)["frames"] for take in asked.values()]
+    assert len(set(frames)) == len(frames) - 1 == 6, "but for attention 0 each way makes its own"
     for task in (Take, Look):
         monkeypatch.delattr(task, "run")
     adherence.main(words)
@@ -90,7 +103,11 @@ def line_of(**values: float) -> adherence_page.Line:
     parts = {name: 0.1 for name in ("all", "inside", "outside")}
     other = {"own": parts, "other": {"all": 0.1}, "frames": "", "seconds": 2.0}
     made: dict[tuple[str, Way], dict[str, Any]] = {(clip, way): other for clip in clips for way in ways}
-    made |= {(clip, takes.WITH): other | {"own": {**parts, "all": value}} for clip, value in clips.items()}
+    for clip, value in clips.items():
+        made[clip, takes.WITH] = other | {"own": {"all": value, "inside": 0.6, "outside": 0.9}}
+        made[clip, takes.WITHOUT] = other | {"own": {"all": 0.1, "inside": 0.8, "outside": 0.3}}
+        made[clip, takes.HALF] = other | {"own": {"all": 0.4, "inside": 0.5, "outside": 0.2}}
+        made[clip, takes.OTHER] = other | {"other": {"all": 0.7}}
     looks = {clip: {"itself": 1.0} for clip in clips}
     return adherence_page.Line(adapter="a", kind="canny", one_way=False, looks=looks, takes=made, pictures={})
 
@@ -108,11 +125,11 @@ def test_the_mean_of_this_world_and_each_film_are_judged() -> None:
     )
     following, weaker, parts, kept = tables(text)
     assert following[0] == ["canny by `a`, toyworld: edge F1", "2", "0.65", "0.70 (0.60)", "yes"] + [
-        *("0.10", "0.10", "0.10", "1.00")
+        *("0.10", "0.70", "0.10", "1.00")
     ]
     assert following[1][:5] == ["canny by `a`, carphone: edge F1", "1", "0.39", "0.38", "**no**"]
     assert weaker[0][1:] == ["0.70", *["0.10"] * 5, "yes", "2 of 2"]
-    assert parts[0][1:] == ["0.10"] * 4 + ["-", "0.70", "0.10"]
+    assert parts[0][1:] == ["0.50", "0.60", "0.20", "0.30", "-", "0.70", "0.10"]
     assert kept[1][1:] == ["1", "`every:4`", "0.38", "0.10", "1 of 1"]
 
 
@@ -159,7 +176,7 @@ def test_the_commands_of_the_page_are_understood() -> None:
 def test_what_counts() -> None:
     assert counts("depth", {"depth": {"itself": 0.9}}, film=False)
     assert not counts("depth", {"depth": {"itself": 0.8}}, film=False), "unreadable: no result can reach it"
-    assert counts("depth", {"depth": {"itself": 0.8}}, film=True)
+    assert counts("pose", {"pose": {"itself": 0.4}}, film=True), "what is painted may be read better"
     assert not counts("depth", {}, film=False) and not counts("pose", {"pose": {"itself": None}}, film=True)
     assert counts("tracks", {"tracks": {"itself": 0.02, "still": 0.07}}, film=False)
     assert not counts("tracks", {"tracks": {"itself": 0.02, "still": 0.05}}, film=False), "hardly moves"
