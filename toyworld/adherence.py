@@ -64,9 +64,10 @@ class Row:
 
 
 def located(name: str, folder: Path | None, model: str) -> str | None:
-    """Finds an adapter's file: in the folder, or among the model's own; None where it is not there."""
-    own = model_facts(model).adapters
-    places = ([] if folder is None else [folder / f"{name}.safetensors"]) + [own.get(name, Path(name))]
+    """Finds an adapter's file: in the folder, as trained or installed, or the model's own; None: nowhere."""
+    file, own = f"{name}.safetensors", model_facts(model).adapters
+    places = [] if folder is None else [folder / file, folder / name / file]
+    places.append(own.get(name, Path(name)))
     return next((str(path) for path in places if path.is_file()), None)
 
 

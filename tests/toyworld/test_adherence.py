@@ -173,6 +173,18 @@ def test_the_commands_of_the_page_are_understood() -> None:
     assert [one.adapters for one in given] == [list(adherence.ADAPTERS)] * 2 + [["canny"]]
 
 
+def test_adapters_are_found_where_they_are(micro_model: Path, tmp_path: Path) -> None:
+    def found(name: str) -> str | None:
+        return adherence.located(name, tmp_path, str(micro_model))
+
+    own = micro_model / "adapters" / "canny.safetensors"
+    assert found("canny") == str(own) == found(str(own)) and found("union") is None
+    for place in (tmp_path / "canny", tmp_path):
+        place.mkdir(exist_ok=True)
+        (place / own.name).write_bytes(own.read_bytes())
+        assert found("canny") == str(place / own.name)
+
+
 def test_what_counts() -> None:
     assert counts("depth", {"depth": {"itself": 0.9}}, film=False)
     assert not counts("depth", {"depth": {"itself": 0.8}}, film=False), "unreadable: no result can reach it"
