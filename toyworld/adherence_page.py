@@ -21,7 +21,7 @@ from toyworld.takes import Way
 
 PAGE, REST = "adherence", "autoencoder and prompts"
 """Names of what stands between markers."""
-CELL_PX = 104
+CELL_PX = 128
 NUM_COLOURS = 128
 """The sheet is kept in the repository, so it is kept small."""
 
