@@ -8,14 +8,16 @@ how like the frames are to those of `off`, and the seconds of generation.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from iclora import Clip, Reference, adherence, pipeline
-from toyworld.adherence import FILMS, Case, Settings, drawn, film_case, shortened, toyworld_case
+from iclora.plan import adapter_facts, model_facts
+from iclora.plan.laying import Canvas
+from toyworld.footage import FILMS, WORLD, Case, case, drawing
+from toyworld.prompts import shortened
 
 POLICIES = ("off", "every:2", "every:4", "every:8", "every:8,fp8")
 
@@ -35,28 +37,32 @@ def likeness(clip: Clip, other: Clip) -> float | None:
     return float(10 * np.log10(255**2 / error)) if error else None
 
 
-def follow(pipe: pipeline.Pipeline, case: Case, *, seed: int, full_size: bool) -> dict[str, Result]:
+def follow(
+    pipe: pipeline.Pipeline, one: Case, canvas: Canvas, *, seed: int, full_size: bool
+) -> dict[str, Result]:
     """Generates one clip under each policy.
 
     Args:
         pipe: With the canny adapter attached.
-        case: The clip to follow.
+        one: The clip to follow.
+        canvas: Size and clock.
         seed: Seed of the noise.
         full_size: Whether the reference has the size of the result, not the adapter's half.
 
     Returns:
         A result for each policy.
     """
-    control, results, plain = drawn(case.clip, pipe), {}, None
+    dials = adapter_facts(model_facts(pipe.model), pipe.adapters[0][0]).dials
+    control, results, plain = drawing(one, "canny", canvas, dials), {}, None
     reference = Reference(control, downscale=1) if full_size else Reference(control)
     for policy in POLICIES:
         begun = time.perf_counter()
         clip = pipe.generate(
-            shortened(case.prompt, pipe.model),
+            shortened(one.prompt, pipe.model),
             references=[reference],
-            size=(case.clip.height, case.clip.width),
-            num_frames=case.clip.num_frames,
-            fps=case.clip.fps,
+            size=(canvas.height, canvas.width),
+            num_frames=canvas.num_frames,
+            fps=canvas.fps,
             seed=seed,
             reference_cache=policy,
         ).clip
@@ -92,28 +98,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--markdown", type=Path, help="also write the table there")
     given = parser.parse_args(arguments)
-    settings = Settings(
-        model=given.model,
-        adapter=given.adapter,
-        scenes=given.scenes,
-        films=not given.no_films,
-        prompts=0,
-        size=given.size,
-        num_frames=given.frames,
-        device=given.device,
-    )
     pipe = pipeline.load(given.model, adapters=[given.adapter], device=given.device)
-    fps = pipe.components.recipe.fps
+    facts, size = model_facts(given.model), {"height": given.size, "width": given.size}
+    canvas = Canvas(**size, num_frames=given.frames, fps=facts.recipe.fps, factors=facts.factors)
     pipe.generate("warms up", size=(given.size, given.size), num_frames=given.frames)
-    kinds: dict[str, list[Callable[[], Case]]] = {
-        "toyworld": [lambda n=n: toyworld_case(n, settings, fps) for n in range(given.scenes)],
-        "filmed": [lambda n=n: film_case(n, settings, fps) for n in (() if given.no_films else FILMS)],
+    kinds = {
+        "toyworld": [f"{WORLD} {number}" for number in range(given.scenes)],
+        "filmed": [] if given.no_films else list(FILMS),
     }
     heads = ("clips", "`--reference-cache`", "edge F1", "likeness to `off`, PSNR", "seconds")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for name, makers in kinds.items():
-        cases = enumerate(maker() for maker in makers)
-        rows = [follow(pipe, case, seed=seed, full_size=given.full_size) for seed, case in cases]
+    for name, clips in kinds.items():
+        cases = enumerate(case(clip, canvas, device=given.device) for clip in clips)
+        rows = [follow(pipe, one, canvas, seed=seed, full_size=given.full_size) for seed, one in cases]
         if rows:
             lines.append(table(rows, f"{len(rows)} {name}"))
     text = "\n".join(lines)

