@@ -20,7 +20,7 @@ from iclora.errors import (
     RequestError,
     TrainingError,
 )
-from iclora.training import Told, TrainingSettings, foresee, resolve, start, train, trainer
+from iclora.training import Told, TrainingSettings, foresee, resolve, saving, start, train, trainer
 from iclora.training.saving import LOG, read_rows
 from tests.toyworld.runs import stop_at
 from tests.training.prepared import content_of, save_prepared
@@ -163,6 +163,25 @@ def test_a_finished_run_is_not_done_again(finished: Path, micro_model: Path, pre
 def test_other_settings_do_not_go_on(finished: Path, micro_model: Path, prepared: Path) -> None:
     with pytest.raises(RequestError, match="adapter.rank was 2 and is 3"):
         train(resolve(content_of(micro_model, prepared, finished, adapter={"rank": 3})))
+
+
+def test_another_number_of_clips_a_step_does_not_go_on(
+    micro_model: Path, prepared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    content = content_of(micro_model, prepared, folder, steps=2)
+    train(resolve(content | {"data": content["data"] | {"accumulation": 2}}))
+    before = (folder / LOG).read_bytes()
+    with pytest.raises(RequestError, match=r"made of 4 clips and is made of 2.*accumulation .*\(2\)"):
+        train(resolve(content))
+    assert (folder / LOG).read_bytes() == before
+    state = folder / "checkpoints" / "000002" / saving.STATE
+    kept = torch.load(state, weights_only=True)
+    assert kept.pop("clips_per_step") == 4
+    torch.save(kept, state)  # as it was before it was kept
+    said: list[str] = []
+    assert train(resolve(content), told=Told(say=said.append)).steps == 2
+    assert any("not compared" in line for line in said)
 
 
 def test_the_clips_of_a_broken_step_are_named(

@@ -201,8 +201,9 @@ class TrainingSettings(Section):
         return self
 
 
-_HARMLESS = frozenset({"preset", "output", "watch", "save", "push_to_hub"})
-"""Parts that may change from one start of a run to the next: no weight depends on them."""
+_HARMLESS = frozenset({"preset", "output", "watch", "save", "push_to_hub", "data.accumulation"})
+"""What may change from one start of a run to the next. No weight depends on it; on accumulation only together
+with the number of processes, which `Run.resume` checks."""
 
 
 def read_settings(path: str | Path, changes: Iterable[str] = ()) -> TrainingSettings:
@@ -272,7 +273,8 @@ def differences(before: TrainingSettings, now: TrainingSettings) -> list[str]:
         A line for each difference: the key, what it was, what it is.
     """
     flat = [dict(_flat(settings.model_dump(mode="json"))) for settings in (before, now)]
-    keys = [key for key in flat[1] if key.split(".")[0] not in _HARMLESS and flat[0].get(key) != flat[1][key]]
+    keys = [key for key in flat[1] if not {key, key.split(".")[0]} & _HARMLESS]
+    keys = [key for key in keys if flat[0].get(key) != flat[1][key]]
     return [f"{key} was {json.dumps(flat[0].get(key))} and is {json.dumps(flat[1][key])}" for key in keys]
 
 

@@ -144,11 +144,13 @@ def _go_on(run: Run, told: Told) -> None:
         broadcast_object_list(found)  # other hosts may not see the folder
     (state,) = found
     step = 0 if state is None else state.step
-    if run.is_main:
-        saving.rewind(run.folder, step)
     if state is not None:
         run.resume(state)
         told.say(f"{run.folder} holds a run of these settings; it goes on from step {step}.")
+        if state.clips_per_step is None:
+            told.say("Its checkpoint is of before the clips of a step were counted: they are not compared.")
+    if run.is_main:
+        saving.rewind(run.folder, step)
 
 
 class _Watch:
