@@ -136,7 +136,8 @@ class WatchSettings(Section):
     log_every: Count = 10
     """Ours: steps that one row of `log.jsonl` is the mean of."""
     held_out_every: Often = 100
-    """Official, where it validates as often: loss on held-out clips with always the same noise."""
+    """Official, where it validates as often: loss on held-out clips with always the same noise.
+    Unless it is 0, that is looked at with each checkpoint and preview too, so that any can be the best."""
     previews_every: Often = 250
     """Ours, as often as it saves: clips made of held-out references, and how well they follow them."""
     num_previews: Often = 4

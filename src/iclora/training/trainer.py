@@ -192,13 +192,15 @@ class _Watch:
             self._told.progress("training", run.step, settings.steps)
             saves = self._is_due(settings.save.every)
             shows = self._is_due(settings.watch.previews_every)
-            if self._is_due(settings.watch.log_every) or saves or shows:
+            looks = self._is_due(settings.watch.held_out_every) or saves or shows
+            if self._is_due(settings.watch.log_every) or looks:
+                # Before anything else is done: what it is the mean of took the time until now.
                 self._log(read_meter(run, seconds=self._clock.seconds()))
-            if self._held_out is not None and self._is_due(settings.watch.held_out_every):
+            if self._held_out is not None and looks:
                 self._look_at_held_out(self._held_out)
-                self._clock.seconds()
             if saves or shows:
                 self._save(shows=shows)
+            if looks:
                 self._clock.seconds()
 
     def _step(self) -> None:
