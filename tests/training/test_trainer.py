@@ -1,6 +1,7 @@
 """A whole training in small: what it leaves, that it goes on exactly, and what stops it."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,29 @@ def test_what_is_looked_at_between_rows_does_not_count_as_time_of_steps(
     train(micro_run(tmp_path / "run", watch=watch, save={"every": 5}))
     rows = [row for row in read_rows(tmp_path / "run") if "loss" in row]
     assert [(row["step"], row["seconds_per_step"]) for row in rows] == [(step, 1) for step in (2, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize(("deterministic", "expected"), [(True, ":4096:8"), (False, None)])
+def test_products_are_made_exact_before_the_first_one(
+    deterministic: bool,
+    expected: str | None,
+    micro_run: Micro,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(name, "")  # which puts it back afterwards
+    monkeypatch.delenv(name)
+    seen: list[str | None] = []
+
+    def first(settings: TrainingSettings, device: str) -> Any:
+        seen.append(os.environ.get(name))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "make_accelerator", first)
+    with pytest.raises(KeyboardInterrupt):
+        train(micro_run(tmp_path / "run", deterministic=deterministic))
+    assert seen == [expected]
 
 
 def test_an_alpha_is_worked_into_the_file_and_an_adapter_is_gone_on_with(

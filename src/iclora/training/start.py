@@ -70,12 +70,24 @@ def begin_trackers(settings: TrainingSettings, accelerator: Any) -> None:
         accelerator.init_trackers("iclora", config={"settings": to_yaml(settings)})
 
 
+def exact_products(settings: TrainingSettings) -> None:
+    """Have cuBLAS give the same numbers each time; it reads this once, at its first product in the process.
+
+    Args:
+        settings: Whether it must.
+    """
+    if settings.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
 @contextmanager
 def exact_kernels(settings: TrainingSettings) -> Iterator[None]:
     """Choose kernels for training, and those of before afterwards.
 
     On Hopper, PyTorch 2.11's backward through cuDNN attention is NaN for padded prompts:
     https://github.com/pytorch/pytorch/issues/196678
+
+    What cuBLAS does is chosen before it is first used, by `exact_products`.
 
     Args:
         settings: Whether they must give the same numbers each time.
@@ -87,7 +99,6 @@ def exact_kernels(settings: TrainingSettings) -> Iterator[None]:
     cuda.enable_cudnn_sdp(False)
     dynamo.automatic_dynamic_shapes = False  # sizes are few: each is compiled as it is
     if settings.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         filling.fill_uninitialized_memory = False  # nothing here reads what was not written
     try:

@@ -40,6 +40,7 @@ from iclora.training.start import (
     begin,
     begin_trackers,
     exact_kernels,
+    exact_products,
     facts_of,
     make_accelerator,
     open_store,
@@ -117,6 +118,7 @@ def train(
     Raises:
         IcloraError: Something is missing, damaged or does not fit, or the loss is no longer finite.
     """
+    exact_products(settings)
     accelerator = make_accelerator(settings, device)
     told = told if told is not None and accelerator.is_main_process else Told()
     foreseen = foresee(settings, device=str(accelerator.device))
