@@ -55,7 +55,7 @@ class DataSettings(Section):
     """What is learned from."""
 
     path: str
-    """A folder that `iclora prepare` made."""
+    """A folder that `iclora prepare` made, or one that the official trainer precomputed."""
     batch_size: Count = 1
     """Official: clips of one size that go through the model together, on each GPU."""
     accumulation: Count = 1

@@ -16,6 +16,7 @@ from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils import deterministic
 
+from iclora.checkpoints import Components, load
 from iclora.errors import DatasetError, MissingDependencyError, ModelError, RequestError
 from iclora.media.room import free_bytes
 from iclora.plan import ModelFacts, model_facts
@@ -24,6 +25,7 @@ from iclora.training.config import TrainingSettings, to_yaml
 from iclora.training.estimate import bytes_of_clips
 from iclora.training.loss import Learner, Place
 from iclora.training.model import dtype_of, load_base, make_optimizer
+from iclora.training.official import find_root
 from iclora.training.run import Run
 from iclora.training.store import SETTINGS, Store, fingerprint
 from iclora.transformer import call_blocks
@@ -120,14 +122,10 @@ def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
         The store.
 
     Raises:
-        DatasetError: It is missing or damaged, or was prepared for another base.
+        DatasetError: It is missing or damaged, was prepared for another base, or lacks what is asked for.
+        ModelError: The base's connectors, which a folder of the official trainer needs, are damaged.
     """
-    if not (Path(settings.data.path) / SETTINGS).is_file():
-        raise DatasetError(
-            f"{settings.data.path} is no folder that 'iclora prepare' made. Make one: iclora prepare DATASET "
-            f"--model {settings.model} -o FOLDER"
-        )
-    store = Store.open(settings.data.path)
+    store = Store.open(settings.data.path, components=_encoders(settings))
     if store.settings.base != facts.recipe.base:
         raise DatasetError(
             f"{settings.data.path} was prepared for the base '{store.settings.base}', but {settings.model} "
@@ -139,9 +137,34 @@ def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
             f"{settings.data.path} was encoded with another autoencoder or text encoder than that of "
             f"{settings.model}. Prepare it again: iclora prepare DATASET --model {settings.model} -o FOLDER"
         )
-    if not store.indices("train"):
-        raise DatasetError(f"{settings.data.path} holds no clips to train on; all of them are held out.")
+    _check_whole(settings, store)
     return store
+
+
+def _encoders(settings: TrainingSettings) -> Components | None:
+    """The parts of the base that a folder of the official trainer is read with."""
+    folder = Path(settings.data.path)
+    if (folder / SETTINGS).is_file():
+        return None
+    find_root(folder)  # refused before anything is loaded
+    return load(settings.model, without=("transformer", "text_encoder", "audio_vae", "vocoder"))
+
+
+def _check_whole(settings: TrainingSettings, store: Store) -> None:
+    """Refuse a folder that lacks what the settings ask for; one of the official trainer may."""
+    if store.empty is None and settings.conditioning.prompt_dropout > 0:
+        raise DatasetError(
+            f"{store.path} holds no empty prompt, which clips without their caption need. Set "
+            "conditioning.prompt_dropout=0, or prepare the dataset with 'iclora prepare'."
+        )
+    rates = sorted({row.bucket.fps for row in store.samples})
+    if len(rates) > 1:
+        raise DatasetError(
+            f"The clips of {store.path} have several rates ({', '.join(f'{one:g}' for one in rates)} frames "
+            "a second), and training knows one. Bring them to one rate and precompute them again."
+        )
+    if not store.indices("train"):
+        raise DatasetError(f"{store.path} holds no clips to train on; all of them are held out.")
 
 
 def begin(

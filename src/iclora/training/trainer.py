@@ -45,6 +45,7 @@ from iclora.training.start import (
     make_accelerator,
     open_store,
 )
+from iclora.training.store import Store
 
 _PROBED = (1, 4)
 """Steps of a start between which its speed is measured: the first one compiles and allocates."""
@@ -83,7 +84,7 @@ class Trained:
 
 
 def foresee(settings: TrainingSettings, *, device: str = "cpu") -> Estimate:
-    """Estimate what a training will take; no weight is loaded.
+    """Estimate what a training will take; no weight of the transformer is loaded.
 
     Args:
         settings: What would be trained.
@@ -96,7 +97,10 @@ def foresee(settings: TrainingSettings, *, device: str = "cpu") -> Estimate:
         IcloraError: The base or the prepared folder is missing or damaged, or they do not fit.
     """
     facts = facts_of(settings.model)
-    store = open_store(settings, facts)
+    return _estimated(settings, facts, open_store(settings, facts), device)
+
+
+def _estimated(settings: TrainingSettings, facts: ModelFacts, store: Store, device: str) -> Estimate:
     output.metadata_of(settings, store, facts, step=0, score={})
     return estimate(settings, facts, store, torch.device(device))
 
@@ -121,10 +125,10 @@ def train(
     exact_products(settings)
     accelerator = make_accelerator(settings, device)
     told = told if told is not None and accelerator.is_main_process else Told()
-    foreseen = foresee(settings, device=str(accelerator.device))
-    told.say(foreseen.told())
     facts = facts_of(settings.model)
     store = open_store(settings, facts)
+    foreseen = _estimated(settings, facts, store, str(accelerator.device))
+    told.say(foreseen.told())
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             saving.claim(Path(settings.output), settings, overwrite=overwrite)
