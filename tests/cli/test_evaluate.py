@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from iclora import controls, media
+from iclora import adherence, controls, media
 from iclora.cli import app
 from iclora.clip import Clip
 from iclora.controls.poses import Poses
@@ -103,6 +103,22 @@ def test_poses_come_from_a_file(carphone: Path, tmp_path: Path, monkeypatch: pyt
     assert score["pck"] == 1.0
     moved = kind("pose,move=40,0", "--reference", tmp_path / "keypoints.json", "--video", carphone)
     assert moved["pck"] == 0.0
+
+
+def test_the_control_of_the_result_is_found_once(
+    film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    true_find = adherence.find_again
+
+    def find_again(kind: str, *given: Any, **said: Any) -> Any:
+        found.append(kind)
+        return true_find(kind, *given, **said)
+
+    for owner in (adherence, adherence.scoring):
+        monkeypatch.setattr(owner, "find_again", find_again)
+    words = ("--reference", film_path, "--extract", "--video", film_path)
+    assert evaluate(*words, "--sheet", tmp_path / "sheet.png")[0] == 0 and found == ["canny"]
 
 
 def test_inside_and_outside_and_pictures(carphone: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from iclora import media
-from iclora.cli import app
+from iclora.cli import app, asking
 from iclora.cli.options import PlanWords
 from iclora.cli.sweep_dials import parse_over, turned
 from iclora.cli.sweep_folder import SweepFolder
@@ -99,9 +99,20 @@ def test_another_sweep_and_files_of_others_are_kept(
     assert (folder / "note.png").read_text() == "mine"
 
 
-def test_weights_and_caches(micro_model: Path, film_path: Path, tmp_path: Path) -> None:
+def test_weights_and_caches(
+    micro_model: Path, film_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     control = ("--control", f"canny={film_path}")
+    gathered: list[tuple[str, ...]] = []
+    gather = asking.gather
+
+    def counted(said: PlanWords, report: Any) -> Any:
+        gathered.append(tuple(said.adapter))
+        return gather(said, report)
+
+    monkeypatch.setattr(asking, "gather", counted)
     assert sweep(micro_model, tmp_path / "w", *control, "--over", "adapter-weight=0,1").exit_code == 0
+    assert gathered.count(()) == 1  # the adapters that none names are looked up once
     weights = [
         json.loads((tmp_path / "w" / f"{value}_seed0.mp4.json").read_text())["plan"]["adapters"][0]["weight"]
         for value in ("0", "1")

@@ -1,5 +1,7 @@
 """media.charts: curves where they should be."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,25 @@ def test_values_beyond_0_to_1_and_ticks_of_words() -> None:
     assert (one != other).any(axis=2).sum() > 20
     single = media.line_chart([media.Curve(name="b", x=(3.0,), y=(0.2,))], title="", x_title="")
     assert (np.abs(single.astype(int) - GREEN).max(axis=2) < 40).any()
+
+
+def test_many_and_long_names_take_more_lines() -> None:
+    """Two names fit into a line; the frame keeps its height, and nothing reaches the right margin."""
+    curve = media.Curve(name="a", x=(0.0, 1.0), y=(0.0, 0.5))
+    plain = media.line_chart([curve], title="", x_title="")
+    names = [f"canny of a film with a long name {number}.mp4" for number in range(5)]
+    curves = [dataclasses.replace(curve, name=name) for name in names]
+    picture = media.line_chart(curves, title="", x_title="")
+    assert picture.shape == (HEIGHT + 2 * 16, WIDTH, 3)
+    legend = picture[: TOP + 2 * 16 - 8].astype(int)
+    assert (legend[:, WIDTH - RIGHT :] == 255).all()
+    for row, colour in zip((26, 26, 42, 42, 58), charts._COLOURS, strict=False):
+        assert (np.abs(legend[row : row + 16] - colour).max(axis=2) < 60).sum() > 50
+    axis = (picture[-BOTTOM + 8 :], plain[-BOTTOM + 8 :])
+    assert np.array_equal(*axis)
+    huge = media.line_chart([dataclasses.replace(curve, name="long " * 60)], title="", x_title="")
+    assert huge.shape == plain.shape and (huge[: TOP - 8, WIDTH - RIGHT :] == 255).all()
+    assert np.array_equal(huge[TOP:], plain[TOP:])
 
 
 def test_nothing_to_draw() -> None:

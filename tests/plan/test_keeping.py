@@ -82,6 +82,11 @@ def test_keyframes_are_kept_with_references_that_look_at_them(micro_model: Path,
     apart = {"adapters": ((str(one_way), 1.0),)}
     assert planned(micro_model, "exact", CANNY, images=images, **apart).reference_cache.num_tokens == 8
     assert planned(micro_model, "every:2", UNSEEN, CANNY).reference_cache.num_tokens == 8
+    # Without isolation others see what the target does not, so it stays, if there are others.
+    assert planned(micro_model, "every:2", UNSEEN, CANNY, isolate=False).reference_cache.num_tokens == 16
+    unseen = planned(micro_model, "every:2", UNSEEN, isolate=False, images=images)
+    assert unseen.reference_cache.num_tokens == 16 + 8
+    assert planned(micro_model, "every:2", UNSEEN, isolate=False).reference_cache.num_tokens == 0
 
 
 def test_exact_is_for_one_way_adapters(micro_model: Path, one_way: Path) -> None:

@@ -83,4 +83,6 @@ def test_a_change_that_sets_nothing() -> None:
 def test_only_what_matters_for_the_weights_differs() -> None:
     before = resolve(LEAST)
     assert differences(before, resolve(LEAST, ["output=other", "watch.log_every=1", "save.keep=1"])) == []
+    assert differences(before, resolve(LEAST, ["data.accumulation=2"])) == []  # clips of a step are compared
+    assert differences(before, resolve(LEAST, ["data.batch_size=2"])) == ["data.batch_size was 1 and is 2"]
     assert differences(before, resolve(LEAST, ["adapter.rank=8"])) == ["adapter.rank was 32 and is 8"]

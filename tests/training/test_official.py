@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from iclora import checkpoints
+from iclora import adapters, checkpoints
 from iclora.errors import DatasetError
 from iclora.pipeline import encode_prompt, encode_tokens, tokenise
-from iclora.training import Bucket, Store
+from iclora.training import Bucket, Store, resolve, train
+from iclora.training.saving import read_rows
+from tests.training.prepared import content_of
 
 CAPTIONS = {"a": "a cat", "sub/b": "a dog in a park"}
 
@@ -110,3 +112,42 @@ def test_what_is_missing_or_mixed_is_said(micro_model: Path, tmp_path: Path) -> 
     (tmp_path / "reference_latents" / "a.pt").write_bytes(b"no")
     with pytest.raises(DatasetError, match="cannot be read"):
         Store.open(tmp_path, components=components)
+
+
+WHOLE = {"conditioning": {"prompt_dropout": 0.0}, "steps": 2}
+
+
+def test_it_is_trained_on(components: checkpoints.Components, tmp_path: Path) -> None:
+    write(tmp_path / "data" / ".precomputed", components, slower=4)
+    name = {"rank": 2, "control": "canny"}
+    content = content_of(components.path, tmp_path / "data", tmp_path / "run", adapter=name, **WHOLE)
+    done = train(resolve(content))
+    assert done.adapter.name == "canny.safetensors" and done.best is None  # nothing is held out
+    outline = adapters.read_outline(done.adapter)
+    assert (outline.downscale, outline.temporal_factor) == (2, 4) and outline.base == components.recipe.base
+    assert [row["step"] for row in read_rows(tmp_path / "run") if row["loss"] > 0] == [1, 2]
+    assert train(resolve(content)).steps == 2  # a finished run is known again
+
+
+def test_what_training_on_it_lacks_is_said(micro_model: Path, tmp_path: Path) -> None:
+    components = checkpoints.load(micro_model)
+
+    def refused(message: str, **said: Any) -> None:
+        with pytest.raises(DatasetError, match=message):
+            train(resolve(content_of(micro_model, tmp_path / "data", tmp_path / "run", **(WHOLE | said))))
+
+    refused("neither a prepared.json nor the folders 'latents'")
+    write(tmp_path / "data", components)
+    refused("no empty prompt.*Set conditioning.prompt_dropout=0", conditioning={})
+    cells = {"num_frames": 2, "height": 4, "width": 6}
+    latents = {"latents": torch.zeros(8, 2, 4, 6)}
+    captions = torch.load(tmp_path / "data" / "conditions" / "a.pt")
+    save(tmp_path / "data", "conditions", "a", captions | {"video_prompt_embeds": torch.zeros(3, 7)})
+    refused("7 values wide, and the model takes .* another text encoder")
+    for kind in ("latents", "reference_latents"):
+        save(tmp_path / "data", kind, "a", latents | cells | {"fps": 30.0})
+    save(tmp_path / "data", "reference_latents", "a", {"latents": torch.zeros(8, 2, 2, 3), "fps": 30.0})
+    refused("several rates \\(24, 30 frames a second\\)")
+    save(tmp_path / "data", "latents", "a", {"latents": torch.zeros(5, 2, 4, 6), "fps": 24.0})
+    refused("has 5 channels, and those of the model have 8.*another autoencoder")
+    assert not (tmp_path / "run").exists()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from iclora.training import resolve, train
+from iclora.training import resolve, train, trainer
 from iclora.training.config import to_yaml
+from tests.toyworld.runs import stop_at
 from tests.training.prepared import content_of
 from tests.training.test_trainer import numbers_of, tensors_of
 
@@ -73,3 +74,20 @@ def test_two_processes(micro_model: Path, prepared: Path, tmp_path: Path) -> Non
     known = tensors_of(tmp_path / "alone" / "canny.safetensors")
     for key, value in tensors_of(tmp_path / "shared" / "canny.safetensors").items():
         assert value.float().numpy() == pytest.approx(known[key].float().numpy(), abs=2e-4)
+
+
+def test_two_processes_go_on_where_one_was_stopped(
+    micro_model: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = content_of(micro_model, prepared, tmp_path / "run", steps=2, save={"every": 1})
+    content["data"] |= {"batch_size": 1, "accumulation": 2}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, trainer, "take_step", 2)
+        train(resolve(content))
+    first = numbers_of(tmp_path / "run")
+    content["data"] |= {"accumulation": 1}
+    config = tmp_path / "config.yaml"
+    config.write_text(to_yaml(resolve(content)))
+    train_together(config)
+    rows = numbers_of(tmp_path / "run")
+    assert rows[: len(first)] == first and rows[-1]["step"] == 2

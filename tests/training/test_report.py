@@ -35,6 +35,16 @@ def test_curves_go_from_the_first_step_to_the_last_and_from_low_to_high(tmp_path
     assert points[0][1] == 10.0 and points[2][1] == 204.0  # the largest on top
 
 
+def test_names_of_curves_stand_above_the_chart_where_they_wrap(tmp_path: Path) -> None:
+    add_row(
+        write_run(tmp_path), {"step": 3, **{f"adherence/{'k' * 40}{number}": 0.1 for number in range(30)}}
+    )
+    page = write_report(tmp_path).read_text()
+    figure = page.split("held-out references</figcaption>")[1].split("</figure>")[0]
+    above, chart = figure.split("<svg")
+    assert above.count("<span") == 31 and "kkk" not in chart
+
+
 def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
     (tmp_path / CONFIG).write_text("a: 1\n")
     assert "Nothing was measured yet" in write_report(tmp_path).read_text()

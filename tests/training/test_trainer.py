@@ -1,6 +1,7 @@
 """A whole training in small: what it leaves, that it goes on exactly, and what stops it."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from iclora.errors import (
     RequestError,
     TrainingError,
 )
-from iclora.training import Told, TrainingSettings, foresee, resolve, start, train, trainer
+from iclora.training import Told, TrainingSettings, foresee, resolve, saving, start, train, trainer
 from iclora.training.saving import LOG, read_rows
 from tests.toyworld.runs import stop_at
 from tests.training.prepared import content_of, save_prepared
@@ -80,7 +81,7 @@ def test_the_rows_of_the_log(finished: Path) -> None:
     assert [row["step"] for row in losses] == [1, 2, 3, 4, 5, 6]
     assert losses[0]["learning_rate"] == 0.01 and losses[5]["learning_rate"] == pytest.approx(0.01 * 0.25)
     assert losses[0]["losses"] == [losses[0]["loss"]]
-    assert [row["step"] for row in rows if "held_out" in row] == [0, 3, 6]
+    assert [row["step"] for row in rows if "held_out" in row] == [0, 2, 3, 4, 6]
     assert [row["step"] for row in rows if "adherence/canny" in row and "leak/canny" in row] == [0, 3, 6]
 
 
@@ -165,6 +166,25 @@ def test_other_settings_do_not_go_on(finished: Path, micro_model: Path, prepared
         train(resolve(content_of(micro_model, prepared, finished, adapter={"rank": 3})))
 
 
+def test_another_number_of_clips_a_step_does_not_go_on(
+    micro_model: Path, prepared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    content = content_of(micro_model, prepared, folder, steps=2)
+    train(resolve(content | {"data": content["data"] | {"accumulation": 2}}))
+    before = (folder / LOG).read_bytes()
+    with pytest.raises(RequestError, match=r"made of 4 clips and is made of 2.*accumulation .*\(2\)"):
+        train(resolve(content))
+    assert (folder / LOG).read_bytes() == before
+    state = folder / "checkpoints" / "000002" / saving.STATE
+    kept = torch.load(state, weights_only=True)
+    assert kept.pop("clips_per_step") == 4
+    torch.save(kept, state)  # as it was before it was kept
+    said: list[str] = []
+    assert train(resolve(content), told=Told(say=said.append)).steps == 2
+    assert any("not compared" in line for line in said)
+
+
 def test_the_clips_of_a_broken_step_are_named(
     micro_model: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +217,62 @@ def test_a_style_has_no_references_and_its_best_is_by_the_held_out_loss(
     assert done.adapter.name == "style.safetensors" and done.best is not None
     assert done.best.measure == "held_out"
     assert adapters.read_outline(done.adapter).controls == ()
+
+
+def test_every_checkpoint_is_judged_by_the_held_out_loss(micro_run: Micro, tmp_path: Path) -> None:
+    done = train(micro_run(tmp_path / "run", watch={"held_out_every": 4}, save={"every": 1}, steps=4))
+    losses = {row["step"]: row["held_out"] for row in read_rows(tmp_path / "run") if "held_out" in row}
+    assert list(losses) == [0, 1, 2, 3, 4] and done.best is not None
+    best = min((1, 2, 3, 4), key=lambda step: losses[step])
+    assert (done.best.step, done.best.score) == (best, -losses[best])
+
+
+def test_what_is_looked_at_between_rows_does_not_count_as_time_of_steps(
+    micro_run: Micro, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def lasts(owner: Any, name: str, seconds: float) -> None:
+        original = getattr(owner, name)
+
+        def timed(*arguments: Any, **said: Any) -> Any:
+            now[0] += seconds
+            return original(*arguments, **said)
+
+        monkeypatch.setattr(owner, name, timed)
+
+    clock = trainer.Clock
+    monkeypatch.setattr(trainer, "Clock", lambda device: clock(device, lambda: now[0]))
+    lasts(trainer, "take_step", 1.0)
+    lasts(trainer.HeldOut, "losses", 100.0)
+    lasts(saving, "save_checkpoint", 1000.0)
+    watch = {"log_every": 3, "held_out_every": 2}
+    train(micro_run(tmp_path / "run", watch=watch, save={"every": 5}))
+    rows = [row for row in read_rows(tmp_path / "run") if "loss" in row]
+    assert [(row["step"], row["seconds_per_step"]) for row in rows] == [(step, 1) for step in (2, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize(("deterministic", "expected"), [(True, ":4096:8"), (False, None)])
+def test_products_are_made_exact_before_the_first_one(
+    deterministic: bool,
+    expected: str | None,
+    micro_run: Micro,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(name, "")  # which puts it back afterwards
+    monkeypatch.delenv(name)
+    seen: list[str | None] = []
+
+    def first(settings: TrainingSettings, device: str) -> Any:
+        seen.append(os.environ.get(name))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "make_accelerator", first)
+    with pytest.raises(KeyboardInterrupt):
+        train(micro_run(tmp_path / "run", deterministic=deterministic))
+    assert seen == [expected]
 
 
 def test_an_alpha_is_worked_into_the_file_and_an_adapter_is_gone_on_with(

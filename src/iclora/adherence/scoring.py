@@ -79,6 +79,7 @@ def score(  # noqa: PLR0913  each has a default, and training calls it as the co
     truth: Truth,
     result: Clip,
     *,
+    found: Truth | None = None,
     drawing: Clip | None = None,
     where: Where | None = None,
     cache: controls.Cache | None = None,
@@ -91,6 +92,7 @@ def score(  # noqa: PLR0913  each has a default, and training calls it as the co
         kind: A name in `SCORERS`.
         truth: What the control says, from `find_truth` or `read_drawing`, on the result's clock and canvas.
         result: The generated clip, RGB 0..255.
+        found: What the result says, from `find_again`; None: it is found here.
         drawing: The control as the model was given it, for the leak; None: `truth` drawn.
         where: A part of the result's picture, `f h w`: its inside and outside are scored as well.
         cache: Where what takes long to find in the result is kept; None: nowhere.
@@ -106,7 +108,8 @@ def score(  # noqa: PLR0913  each has a default, and training calls it as the co
         IcloraError: If the result's control cannot be found.
     """
     scorer = scorer_of(kind)
-    found = find_again(kind, truth, result, cache=cache, progress=progress, **dials)
+    if found is None:
+        found = find_again(kind, truth, result, cache=cache, progress=progress, **dials)
     drawn, again = scorer.draw(truth), scorer.draw(found)
     parts: dict[str, Numbers | None] = {"inside": None, "outside": None}
     if where is not None:

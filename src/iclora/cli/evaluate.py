@@ -66,12 +66,13 @@ def evaluate(  # noqa: PLR0913  each is a word of the command line
         where = None if mask is None else _where(mask, result)
         truth = _truth(kind, dials, reference, result, report, extract=extract)
         scoring = steps_of(report, "scoring")
-        score = adherence.score(kind, truth, result, where=where, progress=scoring, **dials)
+        found = adherence.find_again(kind, truth, result, progress=scoring, **dials)
+        score = adherence.score(kind, truth, result, found=found, where=where)
         steady = adherence.steadiness(result)
         if curve is not None:
             media.save_image(_curve(score), curve, overwrite=overwrite)
         if sheet is not None:
-            media.save_image(_sheet(kind, dials, truth, result), sheet, overwrite=overwrite)
+            media.save_image(_sheet(kind, truth, result, found), sheet, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps(score.to_json() | steady))
         return
@@ -128,10 +129,9 @@ def _curve(score: Score) -> np.ndarray:
     return media.line_chart([curve], title=f"How the result follows its {score.control}", x_title="frame")
 
 
-def _sheet(kind: str, dials: dict[str, Any], truth: Truth, result: Clip) -> np.ndarray:
+def _sheet(kind: str, truth: Truth, result: Clip, found: Truth) -> np.ndarray:
     scorer = adherence.scorer_of(kind)
-    again = scorer.draw(adherence.find_again(kind, truth, result, **dials))
-    rows = [scorer.draw(truth), result, again]
+    rows = [scorer.draw(truth), result, scorer.draw(found)]
     return media.contact_sheet(rows, labels=[f"{kind} of the control", "result", f"{kind} of the result"])
 
 

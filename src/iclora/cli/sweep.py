@@ -65,7 +65,8 @@ def sweep(said: SweepWords) -> None:
 
     sources = sources_of(said)
     with bars() as report:
-        plans = _plans(said, over, report)
+        own = _own(said, report)
+        plans = _plans(said, over, own, report)
         base = plans[over.values[0]]
         facts = [_facts(one) for one in plans.values()]
         if len(facts) > 1 and all(one == facts[0] for one in facts[1:]):
@@ -78,7 +79,7 @@ def sweep(said: SweepWords) -> None:
             made_from=fingerprint(_words(said, over), [*sources, *_weights(base)]),
             overwrite=said.overwrite,
         )
-        _make(said, over, folder, report)
+        _make(said, over, own, folder, report)
         points = folder.finish()
     rows = [("", point.score, point.value, f"{point.mean:.3f}", f"{point.spread:.3f}") for point in points]
     print_rows(("", "score", over.dial, "mean", "spread"), rows)
@@ -105,13 +106,13 @@ def _gathered(said: SweepWords, over: Over, value: str, own: list[str], report: 
     return dataclasses.replace(asked, request=dataclasses.replace(asked.request, references=strong))
 
 
-def _plans(said: SweepWords, over: Over, report: Report) -> dict[str, Plan]:
+def _plans(said: SweepWords, over: Over, own: list[str], report: Report) -> dict[str, Plan]:
     """The plan at each value; refused where one cannot be met, before anything is made."""
     from iclora.plan import make_plan
 
     plans = {}
     for value in over.values:
-        asked = _gathered(said, over, value, _own(said, report), report)
+        asked = _gathered(said, over, value, own, report)
         plans[value] = make_plan(asked.request)
         if value == over.values[0]:
             say_findings(plans[value].findings)
@@ -145,7 +146,7 @@ def _weights(plan: Plan) -> list[Path]:
     return [Path(plan.model_path), *(Path(adapter.path) for adapter in plan.adapters)]
 
 
-def _make(said: SweepWords, over: Over, folder: SweepFolder, report: Report) -> None:
+def _make(said: SweepWords, over: Over, own: list[str], folder: SweepFolder, report: Report) -> None:
     """Make the results that are not there yet."""
     from iclora.cli.asking import references_of
     from iclora.pipeline import load_planned
@@ -158,7 +159,7 @@ def _make(said: SweepWords, over: Over, folder: SweepFolder, report: Report) -> 
         seeds = [seed for seed in folder.seeds if not folder.has(value, seed)]
         if not seeds:
             continue
-        asked = _gathered(said, over, value, _own(said, report), report)
+        asked = _gathered(said, over, value, own, report)
         plan = make_plan(asked.request)
         references = references_of(asked, plan, said, report)
         if loaded is None or loaded[0] != _model_of(plan):

@@ -18,6 +18,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 24.0, 46.0, 52.0
 _PAPER, _INK, _SOFT, _GRID = (255, 255, 255), (29, 29, 31), (107, 107, 112), (227, 225, 220)
 _COLOURS = ((47, 125, 91), (178, 72, 48), (52, 101, 164), (140, 96, 165), (120, 110, 40), (90, 90, 96))
 _NUM_STEPS = 5
+_LINE, _GAP = 16.0, 18.0
+"""Of the legend: from one line to the next, and between two names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,8 @@ def line_chart(
         ticks: Places on the axis and what to write there, as far as there is room; None: round numbers.
 
     Returns:
-        RGB 0..255, 420 high and 720 wide. The axis upwards goes from 0 to 1 where all points lie there.
+        RGB 0..255, 720 wide, and 420 high where the names of the curves fit into one line; each further line
+        makes it 16 higher. The axis upwards goes from 0 to 1 where all points lie there.
 
     Raises:
         RequestError: If there is no point.
@@ -57,18 +60,19 @@ def line_chart(
     points = [(x, y) for curve in curves for x, y in zip(curve.x, curve.y, strict=True) if y is not None]
     if not points:
         raise RequestError("There is no point to draw a curve through; give at least one.")
-    frame = _Frame(across=_span([x for x, _ in points]), up=_upwards(curves))
-    picture = Image.new("RGB", (WIDTH * _SCALE, HEIGHT * _SCALE), _PAPER)
+    names, more = _legend([curve.name for curve in curves])
+    frame = _Frame(across=_span([x for x, _ in points]), up=_upwards(curves), top=_TOP + more)
+    size = WIDTH, HEIGHT + round(more)
+    picture = Image.new("RGB", (size[0] * _SCALE, size[1] * _SCALE), _PAPER)
     draw = ImageDraw.Draw(picture, "RGBA")
     _draw_axes(draw, frame, ticks if ticks is not None else [(x, f"{x:g}") for x in _steps(*frame.across)])
     for number, curve in enumerate(curves):
         _draw_curve(draw, frame, curve, _COLOURS[number % len(_COLOURS)])
     _write(draw, (_LEFT, 8.0), title, _INK)
-    _write(draw, ((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 20.0), x_title, _SOFT, anchor="ma")
-    place = _LEFT
-    for number, curve in enumerate(curves):
-        place += 18 + _write(draw, (place, 26.0), curve.name, _COLOURS[number % len(_COLOURS)])
-    return np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BOX), np.uint8)
+    _write(draw, ((_LEFT + WIDTH - _RIGHT) / 2, frame.bottom + 32), x_title, _SOFT, anchor="ma")
+    for number, (place, name) in enumerate(names):
+        _write(draw, place, name, _COLOURS[number % len(_COLOURS)])
+    return np.asarray(picture.resize(size, Image.Resampling.BOX), np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +81,18 @@ class _Frame:
 
     across: tuple[float, float]
     up: tuple[float, float]
+    top: float
+
+    @property
+    def bottom(self) -> float:
+        """Row of the axis across."""
+        return self.top + HEIGHT - _TOP - _BOTTOM
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a point lies on the large picture."""
         (left, right), (low, high) = self.across, self.up
         column = _LEFT + (x - left) / (right - left) * (WIDTH - _LEFT - _RIGHT)
-        row = HEIGHT - _BOTTOM - (y - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
+        row = self.bottom - (y - low) / (high - low) * (self.bottom - self.top)
         return column * _SCALE, row * _SCALE
 
 
@@ -124,9 +134,9 @@ def _draw_axes(draw: ImageDraw.ImageDraw, frame: _Frame, ticks: Sequence[tuple[f
     for x, text in sorted(ticks):
         column, row = frame.place(x, frame.up[0])
         draw.line([(column, row), (column, row + 4 * _SCALE)], fill=_SOFT, width=_SCALE)
-        half = _font().getlength(text) / _SCALE / 2
+        half = _width(text) / 2
         if column / _SCALE - half > taken:
-            _write(draw, (column / _SCALE, HEIGHT - _BOTTOM + 7), text, _SOFT, anchor="ma")
+            _write(draw, (column / _SCALE, frame.bottom + 7), text, _SOFT, anchor="ma")
             taken = column / _SCALE + half + 6
 
 
@@ -145,6 +155,25 @@ def _draw_curve(draw: ImageDraw.ImageDraw, frame: _Frame, curve: Curve, colour: 
             draw.ellipse([column - reach, row - reach, column + reach, row + reach], fill=colour)
 
 
+def _legend(names: Sequence[str]) -> tuple[list[tuple[tuple[float, float], str]], float]:
+    """Where each name stands, cut to what a line holds, and the rows that lines beyond the first one take."""
+    placed = []
+    x, y, end = _LEFT, 26.0, WIDTH - _RIGHT
+    for name in names:
+        text = name
+        while text and _width(text) > end - _LEFT:
+            text = f"{text.removesuffix('...')[:-1]}..."
+        if x > _LEFT and x + _width(text) > end:
+            x, y = _LEFT, y + _LINE
+        placed.append(((x, y), text))
+        x += _GAP + _width(text)
+    return placed, y - 26.0
+
+
+def _width(text: str) -> float:
+    return float(_font().getlength(text)) / _SCALE
+
+
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=12 * _SCALE)
 
@@ -156,7 +185,5 @@ def _write(
     colour: tuple[int, int, int],
     *,
     anchor: str = "la",
-) -> float:
-    """Write a line of text; returns how wide it is."""
+) -> None:
     draw.text((place[0] * _SCALE, place[1] * _SCALE), text, font=_font(), fill=colour, anchor=anchor)
-    return float(_font().getlength(text)) / _SCALE

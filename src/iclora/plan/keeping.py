@@ -75,8 +75,10 @@ def keep_references(
         return OFF
     if policy.every is None and references and not _can_be_exact(references, findings, one_way=one_way):
         return OFF
-    seen = [one for one in references if one.attention_strength > 0 or facts.recipe.has_audio]
     pictures = [image for image in request.images if image.frame > 0]
+    among_them = request.isolate is False and len(references) + len(pictures) > 1
+    stays = among_them or facts.recipe.has_audio  # somebody sees it, though the target does not
+    seen = [one for one in references if one.attention_strength > 0 or stays]
     items = [(grid.height * grid.width, image.strength < 1) for image in pictures]
     items += [(one.grid.num_tokens, one.strength < 1) for one in seen]
     num_tokens = policy.num_keepable(items, len(seen) if one_way else 0)

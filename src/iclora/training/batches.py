@@ -71,7 +71,7 @@ class Order:
 
     def __init__(self, sizes: dict[Size, list[int]], *, clips_per_step: int, seed: int) -> None:
         self._sizes = list(sizes.values())
-        self._clips_per_step = clips_per_step
+        self.clips_per_step = clips_per_step
         self._seed = seed
         self.steps_per_epoch = sum(-(-len(places) // clips_per_step) for places in self._sizes)
         self._alike = {place: places for places in self._sizes for place in places}
@@ -98,9 +98,9 @@ class Order:
         steps = []
         for places in self._sizes:
             shuffled = rng.permutation(places)
-            count = -(-len(places) // self._clips_per_step)
-            filled = np.resize(shuffled, count * self._clips_per_step)
-            steps += filled.reshape(count, self._clips_per_step).tolist()
+            count = -(-len(places) // self.clips_per_step)
+            filled = np.resize(shuffled, count * self.clips_per_step)
+            steps += filled.reshape(count, self.clips_per_step).tolist()
         return [steps[place] for place in rng.permutation(len(steps))]
 
 

@@ -55,7 +55,7 @@ class DataSettings(Section):
     """What is learned from."""
 
     path: str
-    """A folder that `iclora prepare` made."""
+    """A folder that `iclora prepare` made, or one that the official trainer precomputed."""
     batch_size: Count = 1
     """Official: clips of one size that go through the model together, on each GPU."""
     accumulation: Count = 1
@@ -152,7 +152,8 @@ class WatchSettings(Section):
     log_every: Count = 10
     """Ours: steps that one row of `log.jsonl` is the mean of."""
     held_out_every: Often = 100
-    """Official, where it validates as often: loss on held-out clips with always the same noise."""
+    """Official, where it validates as often: loss on held-out clips with always the same noise.
+    Unless it is 0, that is looked at with each checkpoint and preview too, so that any can be the best."""
     previews_every: Often = 250
     """Ours, as often as it saves: clips made of held-out references, and how well they follow them."""
     num_previews: Often = 4
@@ -218,8 +219,9 @@ class TrainingSettings(Section):
         return self
 
 
-_HARMLESS = frozenset({"preset", "output", "watch", "save", "push_to_hub"})
-"""Parts that may change from one start of a run to the next: no weight depends on them."""
+_HARMLESS = frozenset({"preset", "output", "watch", "save", "push_to_hub", "data.accumulation"})
+"""What may change from one start of a run to the next. No weight depends on it; on accumulation only together
+with the number of processes, which `Run.resume` checks."""
 
 
 def read_settings(path: str | Path, changes: Iterable[str] = ()) -> TrainingSettings:
@@ -289,7 +291,8 @@ def differences(before: TrainingSettings, now: TrainingSettings) -> list[str]:
         A line for each difference: the key, what it was, what it is.
     """
     flat = [dict(_flat(settings.model_dump(mode="json"))) for settings in (before, now)]
-    keys = [key for key in flat[1] if key.split(".")[0] not in _HARMLESS and flat[0].get(key) != flat[1][key]]
+    keys = [key for key in flat[1] if not {key, key.split(".")[0]} & _HARMLESS]
+    keys = [key for key in keys if flat[0].get(key) != flat[1][key]]
     return [f"{key} was {json.dumps(flat[0].get(key))} and is {json.dumps(flat[1][key])}" for key in keys]
 
 

@@ -12,7 +12,7 @@ Source: Lightricks LTX-2, ``ltx_trainer``: ``datasets.py``, ``scripts/process_da
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,32 +44,24 @@ def open_precomputed(folder: Path, components: checkpoints.Components | None) ->
 
     Args:
         folder: Its `.precomputed`, or the folder around that.
-        components: The parts of the model it was precomputed with.
+        components: The parts of the model it was precomputed with: the autoencoder, for its sizes, and the
+            connectors, which are kept; others may be left out.
 
     Returns:
         A store; it has no empty prompt, and no sample is held out.
 
     Raises:
-        DatasetError: It is no such folder, holds no whole samples, or is damaged or mixed.
+        DatasetError: It is no such folder, holds no whole samples, is damaged or mixed, or was precomputed
+            with another model.
     """
-    root = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
-    if not all((root / name).is_dir() for name in ("latents", "conditions")):
-        raise DatasetError(
-            f"{folder} is no prepared folder: it has neither a prepared.json nor the folders 'latents' and "
-            "'conditions' of the official trainer. Make one with: iclora prepare DATASET -o FOLDER"
-        )
-    if not (root / "reference_latents").is_dir():
-        raise DatasetError(
-            f"{root} has no folder 'reference_latents', but an IC-LoRA is trained on references. "
-            "Precompute the dataset again with a column 'reference_video'."
-        )
+    root = find_root(folder)
     if components is None:
         raise DatasetError(
             f"{root} is of the official trainer, whose captions are stored before the connectors. "
             "Give the model's components, too."
         )
-    files = _found(root)
-    outlines = [(_outline(one.latents), _outline(one.reference)) for one in files]
+    files, channels = _found(root), int(components.vae.config.latent_channels)
+    outlines = [(_outline(one.latents, channels), _outline(one.reference, channels)) for one in files]
     spatial, temporal = _factors_of(root, outlines)
     factors = geometry.factors_of(components.vae)
     rows = tuple(_row(root, one, outline[0], factors) for one, outline in zip(files, outlines, strict=True))
@@ -87,8 +79,34 @@ def open_precomputed(folder: Path, components: checkpoints.Components | None) ->
         settings=settings,
         samples=rows,
         empty=None,
-        _read=partial(_load_at, rows, tuple(files), components),
+        _read=partial(_load_at, rows, tuple(files), replace(components, transformer=None, vae=None)),
     )
+
+
+def find_root(folder: Path) -> Path:
+    """Find where the official trainer has put what it precomputed.
+
+    Args:
+        folder: Its `.precomputed`, or the folder around that.
+
+    Returns:
+        The folder that holds `latents`.
+
+    Raises:
+        DatasetError: It is no such folder, or has no references.
+    """
+    root = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
+    if not all((root / name).is_dir() for name in ("latents", "conditions")):
+        raise DatasetError(
+            f"{folder} is no prepared folder: it has neither a prepared.json nor the folders 'latents' and "
+            "'conditions' of the official trainer. Make one with: iclora prepare DATASET -o FOLDER"
+        )
+    if not (root / "reference_latents").is_dir():
+        raise DatasetError(
+            f"{root} has no folder 'reference_latents', but an IC-LoRA is trained on references. "
+            "Precompute the dataset again with a column 'reference_video'."
+        )
+    return root
 
 
 def _found(root: Path) -> list[_Files]:
@@ -114,9 +132,14 @@ def _found(root: Path) -> list[_Files]:
     return files
 
 
-def _outline(path: Path) -> tuple[tuple[int, int, int], float]:
+def _outline(path: Path, channels: int) -> tuple[tuple[int, int, int], float]:
     """Frames, height and width in cells, and the rate."""
-    frames, height, width = _latents(path).shape[1:]
+    found, frames, height, width = _latents(path).shape
+    if found != channels:
+        raise DatasetError(
+            f"{path} has {found} channels, and those of the model have {channels}: it was precomputed with "
+            "another autoencoder. Train the model it was precomputed with, or precompute it again."
+        )
     return (frames, height, width), float(_content(path, "fps")["fps"])
 
 
@@ -180,6 +203,14 @@ def _prompt(path: Path, components: checkpoints.Components) -> sampling.Prompt:
     if video is None:
         raise DatasetError(f"{path} holds no 'video_prompt_embeds'. Precompute it again.")
     audio = conditions.get("audio_prompt_embeds")
+    config = components.connectors.config
+    width = config.video_connector_num_attention_heads * config.video_connector_attention_head_dim
+    if video.shape[-1] != width:
+        raise DatasetError(
+            f"The caption in {path} is {video.shape[-1]} values wide, and the model takes {width}: it was "
+            "precomputed with another text encoder. Train the model it was precomputed with, or precompute "
+            "it again."
+        )
     counts = conditions["prompt_attention_mask"].bool()[None]
     missing = components.recipe.max_prompt_tokens - counts.shape[1]
     return encode_features(

@@ -32,6 +32,7 @@ _MAX_POINTS = 600
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:2em auto;padding:0 1em;color:#222}"
     "figure{display:inline-block;margin:0 1em 1.5em 0}figcaption{font-weight:600}"
+    f"figure p{{max-width:{_WIDTH}px;margin:0;font-size:11px}}figure span{{margin-right:1em}}"
     "svg{background:#fafafa;border:1px solid #ddd}img{max-width:100%}"
     "pre{background:#f4f4f4;padding:1em;overflow:auto}"
 )
@@ -125,7 +126,7 @@ def _figure(title: str, curves: Mapping[str, Curve]) -> str:
         up = 10 + (high - y) / (high - low) * (_HEIGHT - _BOTTOM - 20)
         return f"{across:.1f},{up:.1f}"
 
-    lines = []
+    lines, names = [], []
     for number, (name, curve) in enumerate(drawn.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         path = " ".join(place(*point) for point in curve)
@@ -133,18 +134,16 @@ def _figure(title: str, curves: Mapping[str, Curve]) -> str:
         x, y = place(*curve[-1]).split(",")
         lines.append(f"<circle cx='{x}' cy='{y}' r='2.5' fill='{colour}'/>")
         if name:
-            lines.append(
-                f"<text x='{_LEFT + 8 + 118 * (number % 4)}' y='{22 + 13 * (number // 4)}' fill='{colour}'>"
-                f"{html.escape(name)} {curve[-1][1]:.3g}</text>"
-            )
+            names.append(f"<span style='color:{colour}'>{html.escape(name)} {curve[-1][1]:.3g}</span> ")
     axes = (
         f"<text x='4' y='16'>{high:.3g}</text><text x='4' y='{_HEIGHT - _BOTTOM - 6}'>{low:.3g}</text>"
         f"<text x='{_LEFT}' y='{_HEIGHT - 8}'>step {first:g}</text>"
         f"<text x='{_WIDTH - 60}' y='{_HEIGHT - 8}'>{last:g}</text>"
     )
     return (
-        f"<figure><figcaption>{html.escape(title)}</figcaption><svg width='{_WIDTH}' height='{_HEIGHT}' "
-        f"font-size='11' font-family='system-ui'>{axes}{''.join(lines)}</svg></figure>"
+        f"<figure><figcaption>{html.escape(title)}</figcaption><p>{''.join(names)}</p>"
+        f"<svg width='{_WIDTH}' height='{_HEIGHT}' font-size='11' font-family='system-ui'>"
+        f"{axes}{''.join(lines)}</svg></figure>"
     )
 
 

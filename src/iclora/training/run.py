@@ -26,7 +26,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from iclora.errors import TrainingError
+from iclora.errors import RequestError, TrainingError
 from iclora.geometry import LatentFactors, latent_grid
 from iclora.training.batches import Chosen, Disk, Memory, Order
 from iclora.training.chance import Chance, chance_of
@@ -136,10 +136,23 @@ class Run:
             weights=self.weights(),
             optimizer=get_optimizer_state_dict(self.learner, optimizer, options=_FULL),
             best=self.best,
+            clips_per_step=self.order.clips_per_step,
         )
 
     def resume(self, state: State) -> None:
-        """Go on from a state."""
+        """Go on from a state.
+
+        Raises:
+            RequestError: A step of it was made of another number of clips.
+        """
+        before, now = state.clips_per_step, self.order.clips_per_step
+        if before not in (None, now):
+            raise RequestError(
+                f"A step of the run in {self.folder} was made of {before} clips and is made of {now}, which "
+                "is another run. Go on with as many processes times data.accumulation as before "
+                f"({before // self.settings.data.batch_size}), choose another output folder, or begin anew "
+                "with --overwrite."
+            )
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         set_model_state_dict(self.learner, dict(state.weights), options=_FROM_ALL)
         set_optimizer_state_dict(self.learner, optimizer, dict(state.optimizer), options=_FROM_ALL)

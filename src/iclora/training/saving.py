@@ -57,12 +57,14 @@ class State:
         weights: What is trained, by name, float32.
         optimizer: State of the optimizer.
         best: The best checkpoint so far.
+        clips_per_step: Clips of each step, in all processes; None in checkpoints of before it was kept.
     """
 
     step: int
     weights: dict[str, Tensor]
     optimizer: dict[str, Any]
     best: Best | None
+    clips_per_step: int | None = None
 
 
 def claim(folder: Path, settings: TrainingSettings, *, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils import deterministic
 
+from iclora.checkpoints import Components, load
 from iclora.errors import DatasetError, MissingDependencyError, ModelError, RequestError
 from iclora.media.room import free_bytes
 from iclora.plan import ModelFacts, model_facts
@@ -25,6 +26,7 @@ from iclora.training.estimate import bytes_of_clips
 from iclora.training.judging import JUDGED, Judge
 from iclora.training.loss import Feedback, Learner, Place
 from iclora.training.model import Base, dtype_of, load_base, make_optimizer
+from iclora.training.official import find_root
 from iclora.training.run import Run
 from iclora.training.store import SETTINGS, Store, fingerprint
 from iclora.transformer import call_blocks
@@ -71,12 +73,24 @@ def begin_trackers(settings: TrainingSettings, accelerator: Any) -> None:
         accelerator.init_trackers("iclora", config={"settings": to_yaml(settings)})
 
 
+def exact_products(settings: TrainingSettings) -> None:
+    """Have cuBLAS give the same numbers each time; it reads this once, at its first product in the process.
+
+    Args:
+        settings: Whether it must.
+    """
+    if settings.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
 @contextmanager
 def exact_kernels(settings: TrainingSettings) -> Iterator[None]:
     """Choose kernels for training, and those of before afterwards.
 
     On Hopper, PyTorch 2.11's backward through cuDNN attention is NaN for padded prompts:
     https://github.com/pytorch/pytorch/issues/196678
+
+    What cuBLAS does is chosen before it is first used, by `exact_products`.
 
     Args:
         settings: Whether they must give the same numbers each time.
@@ -88,7 +102,6 @@ def exact_kernels(settings: TrainingSettings) -> Iterator[None]:
     cuda.enable_cudnn_sdp(False)
     dynamo.automatic_dynamic_shapes = False  # sizes are few: each is compiled as it is
     if settings.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         filling.fill_uninitialized_memory = False  # nothing here reads what was not written
     try:
@@ -110,14 +123,10 @@ def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
         The store.
 
     Raises:
-        DatasetError: It is missing or damaged, or was prepared for another base.
+        DatasetError: It is missing or damaged, was prepared for another base, or lacks what is asked for.
+        ModelError: The base's connectors, which a folder of the official trainer needs, are damaged.
     """
-    if not (Path(settings.data.path) / SETTINGS).is_file():
-        raise DatasetError(
-            f"{settings.data.path} is no folder that 'iclora prepare' made. Make one: iclora prepare DATASET "
-            f"--model {settings.model} -o FOLDER"
-        )
-    store = Store.open(settings.data.path)
+    store = Store.open(settings.data.path, components=_encoders(settings))
     if store.settings.base != facts.recipe.base:
         raise DatasetError(
             f"{settings.data.path} was prepared for the base '{store.settings.base}', but {settings.model} "
@@ -129,9 +138,34 @@ def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
             f"{settings.data.path} was encoded with another autoencoder or text encoder than that of "
             f"{settings.model}. Prepare it again: iclora prepare DATASET --model {settings.model} -o FOLDER"
         )
-    if not store.indices("train"):
-        raise DatasetError(f"{settings.data.path} holds no clips to train on; all of them are held out.")
+    _check_whole(settings, store)
     return store
+
+
+def _encoders(settings: TrainingSettings) -> Components | None:
+    """The parts of the base that a folder of the official trainer is read with."""
+    folder = Path(settings.data.path)
+    if (folder / SETTINGS).is_file():
+        return None
+    find_root(folder)  # refused before anything is loaded
+    return load(settings.model, without=("transformer", "text_encoder", "audio_vae", "vocoder"))
+
+
+def _check_whole(settings: TrainingSettings, store: Store) -> None:
+    """Refuse a folder that lacks what the settings ask for; one of the official trainer may."""
+    if store.empty is None and settings.conditioning.prompt_dropout > 0:
+        raise DatasetError(
+            f"{store.path} holds no empty prompt, which clips without their caption need. Set "
+            "conditioning.prompt_dropout=0, or prepare the dataset with 'iclora prepare'."
+        )
+    rates = sorted({row.bucket.fps for row in store.samples})
+    if len(rates) > 1:
+        raise DatasetError(
+            f"The clips of {store.path} have several rates ({', '.join(f'{one:g}' for one in rates)} frames "
+            "a second), and training knows one. Bring them to one rate and precompute them again."
+        )
+    if not store.indices("train"):
+        raise DatasetError(f"{store.path} holds no clips to train on; all of them are held out.")
 
 
 def begin(

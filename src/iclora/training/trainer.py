@@ -40,10 +40,12 @@ from iclora.training.start import (
     begin,
     begin_trackers,
     exact_kernels,
+    exact_products,
     facts_of,
     make_accelerator,
     open_store,
 )
+from iclora.training.store import Store
 
 _PROBED = (1, 4)
 """Steps of a start between which its speed is measured: the first one compiles and allocates."""
@@ -82,7 +84,7 @@ class Trained:
 
 
 def foresee(settings: TrainingSettings, *, device: str = "cpu") -> Estimate:
-    """Estimate what a training will take; no weight is loaded.
+    """Estimate what a training will take; no weight of the transformer is loaded.
 
     Args:
         settings: What would be trained.
@@ -95,7 +97,10 @@ def foresee(settings: TrainingSettings, *, device: str = "cpu") -> Estimate:
         IcloraError: The base or the prepared folder is missing or damaged, or they do not fit.
     """
     facts = facts_of(settings.model)
-    store = open_store(settings, facts)
+    return _estimated(settings, facts, open_store(settings, facts), device)
+
+
+def _estimated(settings: TrainingSettings, facts: ModelFacts, store: Store, device: str) -> Estimate:
     output.metadata_of(settings, store, facts, step=0, score={})
     return estimate(settings, facts, store, torch.device(device))
 
@@ -117,12 +122,13 @@ def train(
     Raises:
         IcloraError: Something is missing, damaged or does not fit, or the loss is no longer finite.
     """
+    exact_products(settings)
     accelerator = make_accelerator(settings, device)
     told = told if told is not None and accelerator.is_main_process else Told()
-    foreseen = foresee(settings, device=str(accelerator.device))
-    told.say(foreseen.told())
     facts = facts_of(settings.model)
     store = open_store(settings, facts)
+    foreseen = _estimated(settings, facts, store, str(accelerator.device))
+    told.say(foreseen.told())
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             saving.claim(Path(settings.output), settings, overwrite=overwrite)
@@ -144,11 +150,13 @@ def _go_on(run: Run, told: Told) -> None:
         broadcast_object_list(found)  # other hosts may not see the folder
     (state,) = found
     step = 0 if state is None else state.step
-    if run.is_main:
-        saving.rewind(run.folder, step)
     if state is not None:
         run.resume(state)
         told.say(f"{run.folder} holds a run of these settings; it goes on from step {step}.")
+        if state.clips_per_step is None:
+            told.say("Its checkpoint is of before the clips of a step were counted: they are not compared.")
+    if run.is_main:
+        saving.rewind(run.folder, step)
 
 
 class _Watch:
@@ -191,13 +199,15 @@ class _Watch:
             self._told.progress("training", run.step, settings.steps)
             saves = self._is_due(settings.save.every)
             shows = self._is_due(settings.watch.previews_every)
-            if self._is_due(settings.watch.log_every) or saves or shows:
+            looks = self._is_due(settings.watch.held_out_every) or saves or shows
+            if self._is_due(settings.watch.log_every) or looks:
+                # Before anything else is done: what it is the mean of took the time until now.
                 self._log(read_meter(run, seconds=self._clock.seconds()))
-            if self._held_out is not None and self._is_due(settings.watch.held_out_every):
+            if self._held_out is not None and looks:
                 self._look_at_held_out(self._held_out)
-                self._clock.seconds()
             if saves or shows:
                 self._save(shows=shows)
+            if looks:
                 self._clock.seconds()
 
     def _step(self) -> None:
