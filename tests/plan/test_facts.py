@@ -10,6 +10,7 @@ from iclora import adapters
 from iclora.errors import AdapterError, ModelError
 from iclora.geometry import LatentFactors
 from iclora.plan import adapter_facts, model_facts, num_prompt_tokens
+from iclora.plan.facts import own_adapters
 from tests.micro import adapter_metadata, random_layers, save_thick
 
 
@@ -52,6 +53,22 @@ def test_adapter_facts(micro_model: Path) -> None:
     facts = adapter_facts(model_facts(str(micro_model)), "canny")
     assert (facts.outline.controls, facts.outline.base, facts.outline.downscale) == (("canny",), "micro", 2)
     assert facts.misfit == ""
+
+
+def test_the_adapter_that_follows_all_controls_and_little_else_is_chosen(
+    micro_model: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(micro_model, tmp_path / "model")
+    layers = random_layers(micro_model)
+    for name, control in (("union", "union"), ("union-one-way", "union"), ("style", ""), ("trails", "tracks")):
+        metadata = adapter_metadata() | {"iclora.control": control}
+        adapters.write(folder / "adapters" / f"{name}.safetensors", layers, metadata)
+    facts = model_facts(str(folder))
+    assert own_adapters(facts, ["canny"]) == ["canny"]
+    assert own_adapters(facts, ["depth"]) == ["union"]
+    assert own_adapters(facts, ["canny", "pose"]) == ["union"]
+    assert own_adapters(facts, ["depth", "tracks"]) == ["union", "trails"]
+    assert own_adapters(facts, ["blur"]) == own_adapters(facts, []) == []
 
 
 def test_how_the_control_was_drawn_is_read(micro_model: Path, tmp_path: Path) -> None:

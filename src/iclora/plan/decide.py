@@ -14,7 +14,14 @@ from iclora import geometry
 from iclora.geometry import LatentGrid
 from iclora.media import MAX_RATE, MAX_SIDE_PX
 from iclora.plan.checking import check_dials, check_guidance, check_origin
-from iclora.plan.facts import AdapterFacts, ModelFacts, adapter_facts, model_facts, num_prompt_tokens
+from iclora.plan.facts import (
+    AdapterFacts,
+    ModelFacts,
+    adapter_facts,
+    model_facts,
+    num_prompt_tokens,
+    own_adapters,
+)
 from iclora.plan.keeping import keep_references, looks_one_way
 from iclora.plan.laying import Canvas, lay_reference
 from iclora.plan.memory import check_memory, estimate_memory
@@ -117,16 +124,16 @@ def _wanted_adapters(
         return request.adapters
     kinds = list(dict.fromkeys(reference.control for reference in request.references if reference.control))
     # A pipeline that is loaded has the adapters it has.
-    own = [kind for kind in kinds if kind in facts.adapters and not request.loaded]
-    for kind in own:
-        findings.note(f"No adapter was named; the model's own '{kind}' is used.")
+    own = [] if request.loaded else own_adapters(facts, kinds)
+    for name in own:
+        findings.note(f"No adapter was named; the model's own '{name}' is used.")
     if request.references and not own:
         findings.warning(
             "There are references but no adapter: a base model does not follow them.",
             advice=f"Name one: {', '.join([*facts.adapters, 'a .safetensors file'])}.",
             about="adapter",
         )
-    return tuple((kind, 1.0) for kind in own)
+    return tuple((name, 1.0) for name in own)
 
 
 def _planned_adapter(

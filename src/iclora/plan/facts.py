@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -117,6 +117,29 @@ def adapter_facts(facts: ModelFacts, name: str) -> AdapterFacts:
     outline = adapters.read_outline(path)
     dials = control_dials(outline)
     return AdapterFacts(path=path, outline=outline, misfit=_misfit(facts, outline), dials=dials)
+
+
+def own_adapters(facts: ModelFacts, kinds: Sequence[str]) -> list[str]:
+    """Choose the model's own adapters for some controls.
+
+    Args:
+        facts: The model.
+        kinds: Names of the controls, each once.
+
+    Returns:
+        The one that follows all of them, and of several the one that follows the fewest others; where there
+        is none, one for each control that can be followed.
+
+    Raises:
+        AdapterError: If an adapter is damaged.
+    """
+    follows = {name: adapter_facts(facts, name).outline.controls for name in facts.adapters}
+
+    def best(wanted: Sequence[str]) -> list[str]:
+        found = [name for name, controls in follows.items() if wanted and set(wanted) <= set(controls)]
+        return sorted(found, key=lambda name: (len(follows[name]), name))[:1]
+
+    return best(kinds) or list(dict.fromkeys(name for kind in kinds for name in best([kind])))
 
 
 def control_dials(outline: Outline) -> dict[str, Any]:
