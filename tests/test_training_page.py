@@ -27,7 +27,7 @@ def test_the_commands(
     (settings,) = re.findall(r"```yaml\n(.*?)```", PART, re.DOTALL)
     Path("canny.yaml").write_text(settings.replace("model: tiny ", f"model: {micro_model} "))
     lines = [line for block in re.findall(r"```sh\n(.*?)```", PART, re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 5
+    assert len(lines) == 6
     said = []
     for line in lines:
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line.split("  #")[0])][1:]
