@@ -77,6 +77,6 @@ stage JUDGED judged "${canny[@]}" --adam 5e-4 --begin "$RUN/led/canny.safetensor
 rm -rf src/iclora/tiny
 mkdir -p src/iclora/tiny/adapters
 cp -r "$RUN/base/model/." src/iclora/tiny/
-cp "$RUN/judged/canny.safetensors" src/iclora/tiny/adapters/
+"$PYTHON" -m toyworld.resize "$RUN/judged/canny.safetensors" src/iclora/tiny/adapters/canny.safetensors --rank 12
 "$PYTHON" -m toyworld.curves "$RUN" docs/training.png
 echo "installed in src/iclora/tiny; now: make adherence"

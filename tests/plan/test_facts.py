@@ -60,7 +60,8 @@ def test_the_adapter_that_follows_all_controls_and_little_else_is_chosen(
 ) -> None:
     folder = shutil.copytree(micro_model, tmp_path / "model")
     layers = random_layers(micro_model)
-    for name, control in (("union", "union"), ("union-one-way", "union"), ("style", ""), ("trails", "tracks")):
+    follow = {"union": "union", "union-one-way": "union", "style": "", "trails": "tracks"}
+    for name, control in follow.items():
         metadata = adapter_metadata() | {"iclora.control": control}
         adapters.write(folder / "adapters" / f"{name}.safetensors", layers, metadata)
     facts = model_facts(str(folder))

@@ -1,7 +1,6 @@
 """From what is asked to what will be done: factors, size, clock, references, the rest.
 
-Each step takes what is asked, falls back to the first reference, then to the model, and appends what it
-changed to the findings.
+Each step takes what is asked, else the first reference's, else the model's, and tells what it changed.
 """
 
 from __future__ import annotations
@@ -123,8 +122,7 @@ def _wanted_adapters(
     if request.adapters:
         return request.adapters
     kinds = list(dict.fromkeys(reference.control for reference in request.references if reference.control))
-    # A pipeline that is loaded has the adapters it has.
-    own = [] if request.loaded else own_adapters(facts, kinds)
+    own = [] if request.loaded else own_adapters(facts, kinds)  # what is loaded has what it has
     for name in own:
         findings.note(f"No adapter was named; the model's own '{name}' is used.")
     if request.references and not own:
