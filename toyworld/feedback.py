@@ -19,21 +19,14 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from iclora import sampling
 from iclora.checkpoints import Components
-from iclora.controls.canny import (
-    AUTO_HIGH_RANGE,
-    AUTO_PERCENTILE,
-    AUTO_STRONG_PERCENTILE,
-    AUTO_STRONG_SHARE,
-    DEFAULT_BLUR,
-)
 from iclora.geometry import grid_of, unpatchify
 from iclora.pipeline import encode_tokens, pixels_of
+from iclora.training.judging import gradients_of, threshold_of
 from toyworld.batches import Drawn
 from toyworld.flow_loss import Teacher, sequence_of
 
@@ -43,48 +36,6 @@ STRONG, WEAK = 1.3, 0.3
 """How strong an edge should be on a line, and may be away from all, in units of the threshold."""
 WRONG = 0.5
 """What an edge of strength 1 in the wrong place weighs, a missing one being 1."""
-SAMPLES = 200_000
-"""Pixels of a clip that its threshold is chosen from."""
-
-
-def gradients_of(pictures: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b f h w"]:
-    """Sizes of the gradients that `iclora.controls.canny` measures, differentiable.
-
-    Args:
-        pictures: RGB, -1..1.
-
-    Returns:
-        Size of the 3x3 Sobel gradient of the blurred grey picture of 0..255.
-    """
-    shares = torch.tensor([0.299, 0.587, 0.114], device=pictures.device)
-    grey = 127.5 * torch.einsum("bcfhw,c->bfhw", pictures, shares) + 127.5
-    picture = rearrange(grey, "b f h w -> (b f) 1 h w")
-    reach = round(4 * DEFAULT_BLUR)
-    steps = torch.arange(-reach, reach + 1, device=pictures.device)
-    bell = torch.exp(-(steps**2) / (2 * DEFAULT_BLUR**2))
-    bell = bell / bell.sum()
-    picture = F.conv2d(F.pad(picture, (reach,) * 4, mode="reflect"), (bell[:, None] * bell)[None, None])
-    slope = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=pictures.device)
-    sides = F.conv2d(F.pad(picture, (1,) * 4, mode="reflect"), torch.stack([slope, slope.T])[:, None])
-    sizes = (sides.square().sum(dim=1) + 1e-3).sqrt()
-    return rearrange(sizes, "(b f) h w -> b f h w", b=len(pictures))
-
-
-def threshold_of(sizes: Float[Tensor, "b f h w"]) -> Float[Tensor, "b 1 1 1"]:
-    """The upper threshold that `iclora.controls.canny` would choose for each clip.
-
-    Args:
-        sizes: From `gradients_of`.
-
-    Returns:
-        In the same units, without a gradient.
-    """
-    flat = sizes.detach().flatten(1)
-    flat = flat[:, :: -(-flat.shape[1] // SAMPLES)]
-    usual, strong = (
-        torch.quantile(flat, share / 100, dim=1) for share in (AUTO_PERCENTILE, AUTO_STRONG_PERCENTILE)
-    )
-    return torch.minimum(usual, AUTO_STRONG_SHARE * strong).clamp(*AUTO_HIGH_RANGE)[:, None, None, None]
 
 
 def edge_loss(pictures: Float[Tensor, "b 3 f h w"], lines: Float[Tensor, "b f h w"]) -> Tensor:
@@ -92,13 +43,15 @@ def edge_loss(pictures: Float[Tensor, "b 3 f h w"], lines: Float[Tensor, "b f h 
 
     Args:
         pictures: RGB, -1..1.
-        lines: 1 on lines one pixel wide, 0 elsewhere.
+        lines: 1 on lines one pixel wide, 0 elsewhere; those on the border do not count.
 
     Returns:
         Scalar: 0 where each line has a strong edge within 2 pixels, and nothing shows 5 pixels off all lines.
     """
     sizes = gradients_of(pictures)
     sizes = sizes / threshold_of(sizes)
+    border = (lines.shape[-1] - sizes.shape[-1]) // 2
+    lines = lines[..., border:-border, border:-border]
     missing = lines * F.relu(STRONG - _largest_near(sizes, 2))
     wrong = (1 - _largest_near(lines, 4)) * F.relu(sizes - WEAK)
     count = lines.sum(dim=(1, 2, 3)) + 1e-3 * lines[0].numel()

@@ -24,10 +24,14 @@ JUDGED=${JUDGED-feedback.weight=1 feedback.crop=256 data.batch_size=64 optimizer
 export PYTHONPATH=src:.${PYTHONPATH:+:$PYTHONPATH}
 
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
+gpus() { # FIRST [LAST]: those of the ones that are to be seen
+  local seen=${CUDA_VISIBLE_DEVICES:-$(seq -s, 0 $((GPUS - 1)))}
+  cut -d, "-f$(($1 + 1))-$((${2:-$1} + 1))" <<<"$seen"
+}
 pairs() { # CLIPS [OPTION]...: renders and encodes in PARTS processes; fails if one does
   local started=() part job
   for part in $(seq 0 $((PARTS - 1))); do
-    CUDA_VISIBLE_DEVICES=$((part % GPUS)) "$PYTHON" -m toyworld.pairs "$RUN/pairs" --model "$MODEL" \
+    CUDA_VISIBLE_DEVICES=$(gpus $((part % GPUS))) "$PYTHON" -m toyworld.pairs "$RUN/pairs" --model "$MODEL" \
       --shard "$part/$PARTS" --clips "$@" ${HELD_OUT:+--held-out "$HELD_OUT"} ${SIZE:+--size "$SIZE"} \
       ${FRAMES:+--frames "$FRAMES"} ${FIRST_SEED:+--first-seed "$FIRST_SEED"} ${GUESSED:+--guessed "$GUESSED"} &
     started+=($!)
@@ -37,7 +41,7 @@ pairs() { # CLIPS [OPTION]...: renders and encodes in PARTS processes; fails if 
 iclora_train() { # CONFIG [KEY=VALUE]...: on the GPUs of MINE
   local words=(-m iclora train "$1") change count
   count=$(wc -w <<<"${MINE//,/ }")
-  for change in "model=$MODEL" ${SET:-} "${@:2}"; do words+=(--set "$change"); done
+  for change in "model=$MODEL" "${@:2}" ${SET:-}; do words+=(--set "$change"); done
   [ "$count" -le 1 ] || words=(-m torch.distributed.run --standalone --nproc-per-node "$count" "${words[@]}")
   CUDA_VISIBLE_DEVICES=$MINE "$PYTHON" "${words[@]}" & wait $!
 }
@@ -80,7 +84,8 @@ first_lane() { if wants union || wants union-one-way; then union; fi; }
 second_lane() {
   others
   wants union-one-way || return 0
-  while [ -n "${first:-}" ] && kill -0 "$first" 2>/dev/null && [ ! -e "$RUN/union-first/union.safetensors" ]; do sleep 2; done
+  # The other lane makes what this begins with.
+  while [ -n "${first:-}" ] && [ ! -e "$RUN/union-first/union.safetensors" ] && kill -0 "$first" 2>/dev/null; do sleep 1; done
   one_way
 }
 lane() { # FUNCTION GPUS
@@ -91,13 +96,13 @@ lane() { # FUNCTION GPUS
 
 if wants union || wants tracks || wants union-one-way; then pairs "${CLIPS:-2304}"; fi
 if [ "$GPUS" -gt 1 ]; then
-  lane first_lane "$(seq -s, 0 $((GPUS / 2 - 1)))" & first=$!
-  lane second_lane "$(seq -s, $((GPUS / 2)) $((GPUS - 1)))" & second=$!
+  lane first_lane "$(gpus 0 $((GPUS / 2 - 1)))" & first=$!
+  lane second_lane "$(gpus $((GPUS / 2)) $((GPUS - 1)))" & second=$!
   wait "$first"
   wait "$second"
 else
-  (lane first_lane 0)
-  (lane second_lane 0)
+  (lane first_lane "$(gpus 0)")
+  (lane second_lane "$(gpus 0)")
 fi
 
 INSTALL=${INSTALL-src/iclora/tiny/adapters}

@@ -32,15 +32,16 @@ def test_the_demo_leaves_results_pictures_and_a_page(
     assert demo.main(words, run=run_here) == 0
     assert sorted(path.name for path in folder.iterdir()) == demo.own_files()
     page = (folder / "index.html").read_text()
-    for name in ("carphone", "toyworld"):
+    for name in demo.NAMES:
         assert f"<article id='{name}'>" in page and f"href='{name}-control.mp4'" in page
         beside = media.read(folder / f"{name}-side-by-side.mp4")
         assert beside.num_frames == 9 and beside.width > 3 * 64
-    assert page.count("<video src='data:video/mp4;base64,") == page.count("<img src='data:image/png;") == 2
-    assert "http" not in page and page.count("<b>0.") == 4
+    assert page.count("<video src='data:video/mp4;base64,") == page.count("<img src='data:image/png;") == 4
+    assert "http" not in page and page.count("<span class='bar'>") == 8
     assert picture.stat().st_size < demo.PICTURE_BYTES and media.read(picture).width > 500
     printed = capsys.readouterr().out
-    assert "carphone: edge F1 0." in printed and f"open {folder / 'index.html'}" in printed
+    assert "carphone: edge F1 0." in printed and "toyworld-pose: PCK@0.1 0." in printed
+    assert f"open {folder / 'index.html'}" in printed
     (folder / "mine.txt").write_text("kept")
     assert demo.main(words, run=run_here) == 0
     assert (folder / "mine.txt").read_text() == "kept"
@@ -64,13 +65,13 @@ def test_a_note_that_is_no_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("followed", "without", "words"),
     [
-        (0.6, 0.2, "agree with the control 3.0 times"),
-        (0.45, 0.33, "a little"),
+        (0.6, 0.2, "It follows: 50 % of the edges that the base alone misses is there."),
+        (0.45, 0.33, "a little: 18 %"),
         (0.25, 0.2, "does not follow"),
     ],
 )
 def test_scores_are_said_in_words(followed: float, without: float, words: str) -> None:
-    assert words in demo.in_words({"with": followed, "without": without})
+    assert words in demo.in_words({"with": followed, "without": without}, "edges")
 
 
 def test_the_picture_is_made_smaller_until_it_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,11 +64,13 @@ def test_the_adapter_that_follows_all_controls_and_little_else_is_chosen(
     for name, control in follow.items():
         metadata = adapter_metadata() | {"iclora.control": control}
         adapters.write(folder / "adapters" / f"{name}.safetensors", layers, metadata)
+    (folder / "adapters" / "a-broken-one.safetensors").write_bytes(b"")
     facts = model_facts(str(folder))
+    assert own_adapters(facts, ["canny", "pose", "tracks"]) == ["union", "trails"]
     assert own_adapters(facts, ["canny"]) == ["canny"]
     assert own_adapters(facts, ["depth"]) == ["union"]
     assert own_adapters(facts, ["canny", "pose"]) == ["union"]
-    assert own_adapters(facts, ["depth", "tracks"]) == ["union", "trails"]
+    assert own_adapters(facts, ["depth", "tracks"]) == ["trails", "union"]
     assert own_adapters(facts, ["blur"]) == own_adapters(facts, []) == []
 
 

@@ -17,7 +17,11 @@ case "$*" in
     for word in "$@"; do
       case "$word" in output=*) output=${word#output=} ;; *.yaml) name=$(basename "$word" .yaml) ;; esac
     done
+    for word in "$@"; do
+      case "$word" in adapter.begin=*) [ -e "${word#adapter.begin=}" ] || exit 4 ;; esac
+    done
     [ "$(basename "$output")" != "${FAIL:-}" ] || exit 3
+    [ "$(basename "$output")" != "${SLOW:-}" ] || sleep 1.5
     mkdir -p "$output"
     echo "$output" >"$output/$name.safetensors" ;;
 esac
@@ -59,7 +63,7 @@ def outputs(asked: list[str]) -> list[str]:
 
 
 def test_all_four_are_trained_and_installed(tmp_path: Path) -> None:
-    code, asked = run(tmp_path, UNION_MINUTES="5", TRACKS_STEPS="9", SET="compile=false")
+    code, asked = run(tmp_path, UNION_MINUTES="5", TRACKS_STEPS="9", SET="compile=false", SLOW="union-first")
     assert code == 0
     rendered = sorted(line for line in asked if "toyworld.pairs" in line)
     assert [line[0] for line in rendered] == ["0", "0", "1", "1"]  # two parts of each, on two GPUs
@@ -95,6 +99,15 @@ def test_four_gpus_make_lanes_of_two(tmp_path: Path) -> None:
             second = any(f"{line} ".count(f"/run/{name} ") for name in SECOND)
             assert line.startswith("2,3 " if second else "0,1 ")
             assert "--nproc-per-node 2 -m iclora train toyworld/adapters/" in line
+
+
+def test_only_the_gpus_that_are_to_be_seen_are_used(tmp_path: Path) -> None:
+    code, asked = run(tmp_path, CUDA_VISIBLE_DEVICES="5,7", SET="data.batch_size=32")
+    assert code == 0
+    used = {line.split()[0] for line in asked if "iclora train" in line or "toyworld.pairs" in line}
+    assert used == {"5", "7"}
+    (judged,) = [line for line in asked if "/run/union " in f"{line} "]
+    assert judged.index("batch_size=64") < judged.index("batch_size=32")  # the last one counts
 
 
 def test_one_gpu_does_one_after_the_other(tmp_path: Path) -> None:

@@ -128,6 +128,19 @@ def test_each_clip_is_judged_by_its_own_control() -> None:
     assert both.tolist() == pytest.approx([alone[0][0].item(), alone[1][1].item()], rel=1e-4)
 
 
+def test_a_picture_without_lines_does_not_count_more_than_one_with_some() -> None:
+    flat = pictures_of(*[np.full((64, 64), 128, np.float32)] * 2)
+    noise = np.random.default_rng(0).uniform(0, 255, (64, 64)).astype(np.float32)
+    assert edges_apart(pictures_of(noise, noise), flat).item() < 60  # 674 where each line counted alone
+    assert edges_apart(pictures_of(step(30, low=110, high=150)), pictures_of(step(30, low=128, high=128))) < 3
+
+
+def test_edges_that_cannot_be_seen_do_not_count() -> None:
+    clip = pictures_of(step(30, low=60, high=200))
+    beyond = pictures_of(step(30, low=255, high=355))
+    assert edges_apart(beyond, clip).item() == pytest.approx(judging._STRONG, rel=0.05)
+
+
 def test_a_crop_is_looked_at_somewhere_else_each_time() -> None:
     vae, clips = checkpoints.load("tiny").vae, latents()
     judge = Judge(vae, ["canny"], crop=64)

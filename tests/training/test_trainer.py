@@ -161,6 +161,36 @@ def test_a_finished_run_is_not_done_again(finished: Path, micro_model: Path, pre
     assert done.steps == 6 and (finished / LOG).read_bytes() == before
 
 
+def test_feedback_is_trained_and_goes_on_exactly(
+    micro_model: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = {"weight": 1.0, "crop": 48}
+    said = {"feedback": judged, "steps": 3, "save": {"every": 1}, "watch": {"previews_every": 2}}
+    whole = train(resolve(content_of(micro_model, prepared, tmp_path / "whole", **said)))
+    content = content_of(micro_model, prepared, tmp_path / "stopped", **said)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, trainer, "take_step", 3)
+        train(resolve(content))
+    stopped = train(resolve(content))
+    assert same(whole.adapter, stopped.adapter)
+    rows = [row for row in numbers_of(tmp_path / "whole") if "loss" in row]
+    assert rows == [row for row in numbers_of(tmp_path / "stopped") if "loss" in row]
+    assert all(row["feedback"] > 0 for row in rows)
+    plain = train(resolve(content_of(micro_model, prepared, tmp_path / "plain", **said | {"feedback": {}})))
+    assert not same(whole.adapter, plain.adapter)
+    rows = [row for row in numbers_of(tmp_path / "plain") if "loss" in row]
+    assert all("feedback" not in row for row in rows)
+
+
+def test_only_what_can_be_judged_is(micro_model: Path, tmp_path: Path) -> None:
+    data = save_prepared(tmp_path / "data", micro_model, controls={"grey": {}}, downscale=1)
+    content = content_of(micro_model, data, tmp_path / "run", feedback={"weight": 1.0})
+    with pytest.raises(DatasetError, match="Feedback judges canny, depth, pose, but .* has grey"):
+        train(resolve(content))
+    with pytest.raises(RequestError, match="feedback looks behind masks too"):
+        resolve(content | {"conditioning": {"attention_masks": True}})
+
+
 def test_other_settings_do_not_go_on(finished: Path, micro_model: Path, prepared: Path) -> None:
     with pytest.raises(RequestError, match="adapter.rank was 2 and is 3"):
         train(resolve(content_of(micro_model, prepared, finished, adapter={"rank": 3})))

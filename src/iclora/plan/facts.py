@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -127,19 +128,23 @@ def own_adapters(facts: ModelFacts, kinds: Sequence[str]) -> list[str]:
         kinds: Names of the controls, each once.
 
     Returns:
-        The one that follows all of them, and of several the one that follows the fewest others; where there
-        is none, one for each control that can be followed.
-
-    Raises:
-        AdapterError: If an adapter is damaged.
+        The one that follows most of them, and of several the one that follows the fewest others; then such a
+        one for what is left. Files that are damaged or do not fit are passed over.
     """
-    follows = {name: adapter_facts(facts, name).outline.controls for name in facts.adapters}
-
-    def best(wanted: Sequence[str]) -> list[str]:
-        found = [name for name, controls in follows.items() if wanted and set(wanted) <= set(controls)]
-        return sorted(found, key=lambda name: (len(follows[name]), name))[:1]
-
-    return best(kinds) or list(dict.fromkeys(name for kind in kinds for name in best([kind])))
+    follows: dict[str, frozenset[str]] = {}
+    for name in facts.adapters if kinds else ():
+        with contextlib.suppress(AdapterError):
+            found = adapter_facts(facts, name)
+            if not found.misfit:
+                follows[name] = frozenset(found.outline.controls)
+    left, chosen = set(kinds), []
+    while follows:
+        best = min(follows, key=lambda name: (-len(left & follows[name]), len(follows[name]), name))
+        if not left & follows[best]:
+            break
+        chosen.append(best)
+        left -= follows.pop(best)
+    return chosen
 
 
 def control_dials(outline: Outline) -> dict[str, Any]:

@@ -214,6 +214,8 @@ class TrainingSettings(Section):
         strengths = self.conditioning.attention_strength
         if strengths is not None and strengths[0] > strengths[1]:
             raise ValueError("conditioning.attention_strength: give the lower number first")
+        if self.feedback.weight and self.conditioning.attention_masks:
+            raise ValueError("feedback.weight: feedback looks behind masks too; set attention_masks=false")
         if self.optimizer.warmup >= self.steps:
             raise ValueError("optimizer.warmup: the rise of the learning rate must end before the run")
         return self

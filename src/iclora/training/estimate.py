@@ -108,7 +108,11 @@ def estimate(settings: TrainingSettings, facts: ModelFacts, store: Store, device
     blocks = transformer.config.num_layers
     on_device = (blocks - min(memory.blocks_on_host, blocks)) / blocks
     vectors = _PASSING + (_KEPT + blocks if memory.gradient_checkpointing else _KEPT * blocks)
-    passes = 4 if memory.gradient_checkpointing else 3
+    passes = 4.0 if memory.gradient_checkpointing else 3.0
+    if settings.feedback.weight:  # sampling up to a guess, and the guess; decoding is not counted
+        schedule, first = facts.recipe.sigmas[:-1], settings.feedback.from_noise
+        judged = [step for step, sigma in enumerate(schedule) if step and sigma <= first]
+        passes += passes + sum(judged) / max(1, len(judged))
     work = 2 * seen * tokens * (passes - 1) + 4 * tokens**2 * width * blocks * passes
     speed = _speed(device, dtype) * _EFFICIENCY.get(device.type, _EFFICIENCY["cpu"])
     return Estimate(

@@ -15,6 +15,7 @@ its schedule.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,8 @@ def edges_apart(pictures: Pictures, wanted: Pictures) -> Float[Tensor, " b"]:
     sizes = gradients_of(pictures) / threshold
     missing = lines * functional.relu(_STRONG - _largest_near(sizes, _NEAR))
     wrong = (1 - _largest_near(lines, _AWAY)) * functional.relu(sizes - _WEAK)
-    count = lines.sum(dim=(1, 2, 3)) + 1e-3 * lines[0].numel()
+    # Where a crop has few lines, wrong ones would count without bound; a whole clip has at least so many.
+    count = lines.sum(dim=(1, 2, 3)).clamp_min((1 - AUTO_PERCENTILE / 100) * lines[0].numel())
     return (missing + _WRONG * wrong).sum(dim=(1, 2, 3)) / count
 
 
@@ -133,23 +135,29 @@ def gradients_of(pictures: Pictures) -> Float[Tensor, "b f y x"]:
     """Sizes of the gradients that `iclora.controls.canny` measures, differentiable.
 
     Args:
-        pictures: RGB, -1..1.
+        pictures: RGB, -1..1; what lies beyond does not show.
 
     Returns:
         Size of the 3x3 Sobel gradient of the blurred grey picture of 0..255, without the border.
     """
-    shares = torch.tensor([0.299, 0.587, 0.114], device=pictures.device)
-    grey = 127.5 * torch.einsum("bcfhw,c->bfhw", pictures, shares) + 127.5
+    red, green, blue = pictures.clamp(-1, 1).unbind(dim=1)
+    grey = 127.5 * (0.299 * red + 0.587 * green + 0.114 * blue) + 127.5
     picture = rearrange(grey, "b f h w -> (b f) 1 h w")
-    reach = round(4 * DEFAULT_BLUR)
-    steps = torch.arange(-reach, reach + 1, device=pictures.device)
-    bell = torch.exp(-(steps**2) / (2 * DEFAULT_BLUR**2))
-    bell = bell / bell.sum()
-    picture = functional.conv2d(picture, (bell[:, None] * bell)[None, None])
-    slope = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=pictures.device)
-    sides = functional.conv2d(picture, torch.stack([slope, slope.T])[:, None])
+    bell, slopes = _filters(pictures.device)
+    sides = functional.conv2d(functional.conv2d(picture, bell), slopes)
     sizes = (sides.square().sum(dim=1) + 1e-3).sqrt()
     return rearrange(sizes, "(b f) h w -> b f h w", b=len(pictures))
+
+
+@cache
+def _filters(device: torch.device) -> tuple[Float[Tensor, "1 1 y x"], Float[Tensor, "2 1 3 3"]]:
+    """Gaussian and Sobel, made once: bringing numbers to a device waits for all it has to do."""
+    reach = round(4 * DEFAULT_BLUR)
+    steps = torch.arange(-reach, reach + 1)
+    bell = torch.exp(-(steps**2) / (2 * DEFAULT_BLUR**2))
+    bell = bell / bell.sum()
+    slope = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    return (bell[:, None] * bell)[None, None].to(device), torch.stack([slope, slope.T])[:, None].to(device)
 
 
 def threshold_of(sizes: Float[Tensor, "b f y x"]) -> Float[Tensor, "b 1 1 1"]:

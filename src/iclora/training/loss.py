@@ -109,6 +109,8 @@ class Learner(nn.Module):
         losses = self._flow_matching(batch, chance, sequence)
         if self.feedback is None or not controls:
             return losses[None]
+        if not chance.with_references:  # nothing to follow
+            return torch.stack([losses, torch.zeros_like(losses)])
         return torch.stack([losses, self._judged(batch, chance, sequence, controls, self.feedback)])
 
     def _flow_matching(self, batch: Batch, chance: Chance, sequence: TokenSequence) -> Float[Tensor, " b"]:
@@ -146,11 +148,12 @@ class Learner(nn.Module):
         step, seed, place = int(rng.choice(steps)), int(rng.integers(2**62)), int(rng.integers(2**62))
         prompt = Prompt(video=batch.context.to(self.dtype), mask=batch.context_mask)
         denoise = denoiser(self.transformer, prompt, sequence)
+        with torch.no_grad(), self._mixed(device):
+            begun = Latents(video=start(sequence, noise_of(seed, sequence.clean)))
+            moved = sample(denoise, begun, sequence, sigmas=schedule[: step + 1]).video
+            noisy = torch.cat([moved, sequence.clean[:, sequence.num_target :]], dim=1)
+        # Apart from that: weights cast without a gradient would be taken again, in older versions of PyTorch.
         with self._mixed(device):
-            with torch.no_grad():
-                begun = Latents(video=start(sequence, noise_of(seed, sequence.clean)))
-                moved = sample(denoise, begun, sequence, sigmas=schedule[: step + 1]).video
-                noisy = torch.cat([moved, sequence.clean[:, sequence.num_target :]], dim=1)
             guess = denoise(Latents(video=noisy), schedule[step]).video[:, : sequence.num_target]
         grid = grid_of(batch.target)
         losses = feedback.judge.losses(unpatchify(guess, grid), batch.target, controls, seed=place)

@@ -55,14 +55,21 @@ def dtype_of(settings: TrainingSettings, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
-def load_base(settings: TrainingSettings, device: torch.device, *, dtype: torch.dtype, whole: bool) -> Base:
+_SPEAKING = ("text_encoder", "connectors", "audio_vae", "vocoder")
+"""Parts that decoding needs none of."""
+
+
+def load_base(
+    settings: TrainingSettings, device: torch.device, *, dtype: torch.dtype, shows: bool, decodes: bool
+) -> Base:
     """Load the base and put the adapter on it.
 
     Args:
         settings: What is trained.
         device: Where the transformer goes.
         dtype: What is computed in.
-        whole: Whether the other parts are needed too, to make clips.
+        shows: Whether all other parts are needed too, to make clips.
+        decodes: Whether the autoencoder is, to look at guesses.
 
     Returns:
         The base.
@@ -72,7 +79,10 @@ def load_base(settings: TrainingSettings, device: torch.device, *, dtype: torch.
         AdapterError: The adapter to begin with does not fit, or its rank is another one.
         MissingDependencyError: A package that saves memory is not installed.
     """
-    components = checkpoints.load(settings.model, device="cpu", dtype=dtype) if whole else None
+    components = None
+    if shows or decodes:
+        without = () if shows else _SPEAKING
+        components = checkpoints.load(settings.model, device="cpu", dtype=dtype, without=without)
     if components is None:
         folder = checkpoints.find(settings.model)
         transformer = load_part(folder / "transformer", dtype, base=checkpoints.read_recipe(folder).base)

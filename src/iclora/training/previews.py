@@ -183,7 +183,7 @@ def _at_work(run: Run) -> Iterator[None]:
     components, device = run.base.components, run.accelerator.device
     assert components is not None
     parts = [components.text_encoder, components.connectors]
-    parts += [] if components.vae.device == device else [components.vae]  # feedback keeps it there
+    parts += [components.vae] if components.vae.device.type == "cpu" else []  # feedback keeps it there
     there = at_work(None if device.type == "cpu" else str(device), *parts)
     with there, uncompiled(components.transformer), torch.inference_mode():
         yield

@@ -26,7 +26,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from iclora.errors import RequestError, TrainingError
+from iclora.errors import TrainingError
 from iclora.geometry import LatentFactors, latent_grid
 from iclora.training.batches import Chosen, Disk, Memory, Order
 from iclora.training.chance import Chance, chance_of
@@ -140,19 +140,7 @@ class Run:
         )
 
     def resume(self, state: State) -> None:
-        """Go on from a state.
-
-        Raises:
-            RequestError: A step of it was made of another number of clips.
-        """
-        before, now = state.clips_per_step, self.order.clips_per_step
-        if before not in (None, now):
-            raise RequestError(
-                f"A step of the run in {self.folder} was made of {before} clips and is made of {now}, which "
-                "is another run. Go on with as many processes times data.accumulation as before "
-                f"({before // self.settings.data.batch_size}), choose another output folder, or begin anew "
-                "with --overwrite."
-            )
+        """Go on from a state."""
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         set_model_state_dict(self.learner, dict(state.weights), options=_FROM_ALL)
         set_optimizer_state_dict(self.learner, optimizer, dict(state.optimizer), options=_FROM_ALL)
@@ -170,11 +158,12 @@ def take_step(run: Run) -> None:
         batch = run.clips.take(chosen)
         _expect_next(run, slot, slots)
         apart = slot != slots[-1]
-        controls = [run.store.samples[place].control for place in chosen.targets]
+        controls = [run.store.samples[place].control or settings.adapter.control for place in chosen.targets]
         with accelerator.no_sync(run.learner) if apart else contextlib.nullcontext():
             losses = run.learner(batch, chance, controls)
-            weights = losses.new_tensor([1.0, settings.feedback.weight])[: len(losses)]
-            accelerator.backward((weights @ losses).mean() / len(slots))
+            means = losses.mean(dim=1)
+            loss = means[0] + settings.feedback.weight * means[1] if len(means) > 1 else means[0]
+            accelerator.backward(loss / len(slots))
         run.meter.add_batch(losses, torch.from_numpy(chance.sigma).to(losses.device, non_blocking=True))
     gradient = accelerator.clip_grad_norm_(run.base.parameters, settings.optimizer.clip)
     run.optimizer.step()

@@ -67,17 +67,20 @@ class State:
     clips_per_step: int | None = None
 
 
-def claim(folder: Path, settings: TrainingSettings, *, overwrite: bool) -> None:
+def claim(
+    folder: Path, settings: TrainingSettings, *, overwrite: bool, clips_per_step: int | None = None
+) -> None:
     """Make the folder of a run, or take one that holds a run of the same settings, to go on with it.
 
     Args:
         folder: The folder.
         settings: What is trained.
         overwrite: Whether a run of other settings there may be thrown away.
+        clips_per_step: Clips of each step, in all processes; None: whatever there was.
 
     Raises:
         OutputError: Something else is there, or nothing can be written there.
-        RequestError: A run of other settings is there.
+        RequestError: A run of other settings is there, or one whose steps are of another number of clips.
     """
     config = folder / CONFIG
     is_run = config.is_file()
@@ -93,6 +96,7 @@ def claim(folder: Path, settings: TrainingSettings, *, overwrite: bool) -> None:
                 f"{folder} holds a run of other settings: {'; '.join(changed)}. Go on with its own, choose "
                 "another output folder, or begin anew with --overwrite."
             )
+        _check_clips(folder, settings, clips_per_step)
     elif not is_run and folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} holds something that is no run. Choose another output folder.")
     try:
@@ -100,6 +104,18 @@ def claim(folder: Path, settings: TrainingSettings, *, overwrite: bool) -> None:
     except OSError as error:
         raise OutputError(f"{folder} cannot be made ({error.strerror}). Choose another place.") from error
     write_file(config, to_yaml(settings).encode(), overwrite=True)
+
+
+def _check_clips(folder: Path, settings: TrainingSettings, now: int | None) -> None:
+    state = load_newest(folder)
+    before = None if state is None else state.clips_per_step
+    if before is not None and now not in (None, before):
+        raise RequestError(
+            f"A step of the run in {folder} was made of {before} clips and is made of {now}, which is "
+            "another run. Go on with as many processes times data.accumulation as before "
+            f"({before // settings.data.batch_size}), choose another output folder, or begin anew with "
+            "--overwrite."
+        )
 
 
 def save_checkpoint(folder: Path, state: State, files: Mapping[str, bytes], *, keep: int) -> Path:

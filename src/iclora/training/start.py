@@ -197,9 +197,8 @@ def begin(
     progress("loading", 0, None)
     dtype = dtype_of(settings, device)
     # Parts are laid out by FSDP: each device gets its own from the computer's memory.
-    base = load_base(
-        settings, torch.device("cpu") if in_parts else device, dtype=dtype, whole=shows or bool(judged)
-    )
+    home = torch.device("cpu") if in_parts else device
+    base = load_base(settings, home, dtype=dtype, shows=shows, decodes=bool(judged))
     if in_parts:
         _check_parts(accelerator, settings)
         call_blocks(base.transformer)
@@ -211,13 +210,12 @@ def begin(
     optimizer = make_optimizer(base.parameters, settings.optimizer)
     learner, optimizer = accelerator.prepare(learner, optimizer, device_placement=[False, False])
     sizes = sort_by_size(store, "train")
-    slots = accelerator.num_processes * settings.data.accumulation
     return Run(
         settings=settings,
         folder=Path(settings.output),
         accelerator=accelerator,
         store=store,
-        order=Order(sizes, clips_per_step=settings.data.batch_size * slots, seed=settings.seed),
+        order=Order(sizes, clips_per_step=clips_per_step(settings, accelerator), seed=settings.seed),
         clips=_clips(settings, store, sizes, device, progress),
         base=base,
         learner=learner,
@@ -225,6 +223,12 @@ def begin(
         factors=facts.factors,
         schedule=facts.recipe.sigmas,
     )
+
+
+def clips_per_step(settings: TrainingSettings, accelerator: Any) -> int:
+    """Count the clips that a step takes, in all processes."""
+    count: int = settings.data.batch_size * settings.data.accumulation * accelerator.num_processes
+    return count
 
 
 def _place(settings: TrainingSettings, store: Store, facts: ModelFacts) -> Place:
@@ -244,12 +248,13 @@ def _judged(settings: TrainingSettings, store: Store) -> list[str]:
     Raises:
         DatasetError: One cannot be.
     """
-    found = sorted({store.samples[place].control for place in store.indices("train")})
+    known = settings.adapter.control
+    found = sorted({store.samples[place].control or known for place in store.indices("train")})
     unknown = [name or "a reference of unknown kind" for name in found if name not in JUDGED]
     if unknown:
         raise DatasetError(
             f"Feedback judges {', '.join(JUDGED)}, but {settings.data.path} has {', '.join(unknown)}. Set "
-            "feedback.weight=0."
+            "feedback.weight=0, or adapter.control to what its references show."
         )
     return found
 

@@ -39,6 +39,7 @@ from iclora.training.saving import Best
 from iclora.training.start import (
     begin,
     begin_trackers,
+    clips_per_step,
     exact_kernels,
     exact_products,
     facts_of,
@@ -131,7 +132,8 @@ def train(
     told.say(foreseen.told())
     with accelerator.main_process_first():
         if accelerator.is_main_process:
-            saving.claim(Path(settings.output), settings, overwrite=overwrite)
+            count = clips_per_step(settings, accelerator)
+            saving.claim(Path(settings.output), settings, overwrite=overwrite, clips_per_step=count)
     begin_trackers(settings, accelerator)
     with exact_kernels(settings):
         run = begin(settings, accelerator, facts, store, told.progress)
@@ -216,7 +218,8 @@ class _Watch:
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 f"The memory does not suffice for a step ({error}). Lower data.batch_size (and raise "
-                "data.accumulation as much), set memory.gradient_checkpointing=true, or see preset low-vram."
+                "data.accumulation as much) or feedback.crop, set memory.gradient_checkpointing=true, or see "
+                "preset low-vram."
             ) from error
 
     def _look_at_start(self) -> None:
