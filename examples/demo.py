@@ -15,7 +15,7 @@ import string
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -233,9 +233,7 @@ def clips_of(shot: Shot, folder: Path, plan: dict[str, Any]) -> list[Clip]:
 
 
 def readme_picture(made: Made, folder: Path, path: Path) -> None:
-    """Write one small picture to pass on: for each clip a few moments of source, control and result.
-
-    The source of a clip that is not ours stays black.
+    """Write one small picture to pass on: a few moments of source, control and result of each clip of ours.
 
     Args:
         made: The clips and their figures.
@@ -246,28 +244,18 @@ def readme_picture(made: Made, folder: Path, path: Path) -> None:
         OutputError: If it cannot be written.
     """
     for height in PICTURE_HEIGHTS:
-        sheets: list[np.ndarray] = []
+        sheets = []
         for shot, figures in made:
-            labels = [shot.title.lower(), f"its {SCORES[shot.control][2]}", shot.prompt]
-            clips = clips_of(shot, folder, figures["plan"])[:3]
-            if not shot.ours:
-                labels[0] += " (not ours to show)"
-                clips[0] = replace(clips[0], frames=np.zeros_like(clips[0].frames))
-            sheets.append(media.contact_sheet(clips, labels=labels, num_columns=4, height=height))
-        picture = in_pairs(sheets)
+            if shot.ours:
+                labels = [shot.title.lower(), f"its {SCORES[shot.control][2]}", shot.prompt]
+                clips = clips_of(shot, folder, figures["plan"])[:3]
+                sheets.append(media.contact_sheet(clips, labels=labels, num_columns=3, height=height))
+        gap = np.full((sheets[0].shape[0], 12, 3), 16, np.uint8)
+        parts = [part for sheet in sheets for part in (gap, sheet)]
+        picture = np.concatenate(parts[1:], axis=1)
         media.save_image(np.ascontiguousarray(picture), path, overwrite=True)
         if path.stat().st_size < PICTURE_BYTES:
             return
-
-
-def in_pairs(sheets: Sequence[np.ndarray]) -> np.ndarray:
-    """Put pictures two beside each other, these pairs below each other."""
-    rows = []
-    for left, right in zip(sheets[::2], sheets[1::2], strict=True):
-        gap = np.full((left.shape[0], 12, 3), 16, np.uint8)
-        rows.append(np.concatenate([left, gap, right], axis=1))
-    width = max(row.shape[1] for row in rows)
-    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
 
 
 def in_words(figures: dict[str, Any], what: str) -> str:

@@ -82,7 +82,7 @@ def test_the_picture_is_made_smaller_until_it_fits(tmp_path: Path, monkeypatch: 
         return [Clip(frames=part, fps=16.0) for part in frames]
 
     monkeypatch.setattr(demo, "clips_of", noise)
-    shot = demo.Shot(name="a", title="A", source=tmp_path, prompt="p")
+    shot = demo.Shot(name="a", title="A", source=tmp_path, prompt="p", ours=True)
     demo.readme_picture([(shot, {"plan": {}})] * 2, tmp_path, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size < demo.PICTURE_BYTES
     assert media.read(tmp_path / "a.png").height < 3 * 132
