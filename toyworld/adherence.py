@@ -33,7 +33,7 @@ from toyworld.footage import AIMS, FILMS, WORLD, counts, is_film, pose_estimator
 from toyworld.prompts import COLOURS, SCENES
 from toyworld.takes import Look, Prompts, Rebuild, Settings, Take, Way
 
-ADAPTERS = ("union", "union-one-way", "tracks")
+ADAPTERS = ("canny", "union", "union-one-way", "tracks")
 STYLE = "risograph"
 LOOKED_AT = 5
 """So many held-out clips are looked at for each that is measured of a kind."""
