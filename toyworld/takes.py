@@ -27,6 +27,8 @@ from rich.progress import track
 from iclora import adherence, checkpoints, media, pipeline
 from iclora.adapters import read_outline
 from iclora.clip import Clip
+from iclora.controls.depths import tiny as tiny_depth
+from iclora.controls.poses import tiny as tiny_pose
 from iclora.pipeline import Image, Pipeline
 from iclora.plan import ImageRequest, ReferenceRequest, Request, Source, make_plan
 from iclora.plan.facts import control_dials
@@ -250,10 +252,12 @@ def key_of(task: Task, settings: Settings) -> str:
     """A name for what a task asks, of which weights."""
     asked = {"task": type(task).__name__, **dataclasses.asdict(task)}
     asked["adapters"] = [digest(Path(path)) for path in asked.get("adapters", ())]
-    asked["settings"] = [dataclasses.asdict(settings.canvas), settings.estimator]
+    asked["settings"] = [dataclasses.asdict(settings.canvas), settings.estimator, settings.device]
     folder = checkpoints.find(settings.model)
-    files = sorted(set(folder.rglob("*.safetensors")) - set((folder / "adapters").glob("*")))
-    asked["base"] = [digest(path) for path in files]
+    files = set(folder.rglob("*.safetensors")) | set(folder.rglob("*.json"))
+    files -= set((folder / "adapters").glob("*"))
+    asked["base"] = [digest(path) for path in sorted(files)]
+    asked["estimators"] = [digest(tiny_depth.WEIGHTS), digest(tiny_pose.WEIGHTS)]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:24]
 
 
