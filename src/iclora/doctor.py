@@ -16,7 +16,7 @@ import torch
 
 from iclora.controls import FETCHED, missing_weights
 from iclora.controls.depths import RELEASES
-from iclora.controls.poses import weights
+from iclora.controls.poses import dwpose, weights
 from iclora.errors import IcloraError
 from iclora.plan import model_facts
 
@@ -26,7 +26,7 @@ LEAST_ROOM = 2 * 2**30
 """Bytes of a disk below which room is called short."""
 _EXTRAS = (
     ("ai_edge_litert", "poses with BlazePose", "pip install 'iclora[pose]'"),
-    ("rtmlib", "poses with DWPose", "pip install onnxruntime tqdm && pip install --no-deps rtmlib"),
+    ("rtmlib", "poses with DWPose", dwpose.INSTALL),
     ("onnxruntime", "depth networks in .onnx files, poses with DWPose", "pip install 'iclora[onnx]'"),
     ("skimage", "edges by scikit-image", "pip install 'iclora[scikit-image]'"),
 )

@@ -3,13 +3,15 @@
 The networks `yolox_l.onnx` (people, 640x640) and `dw-ll_ucoco_384.onnx` (133 points, 288x384) are those of
 the released ComfyUI workflows, Apache-2.0, fetched from the hub on first use.
 
-Source: dwpose/wholebody.py of comfyui_controlnet_aux: score limits 0.3, overlap 0.45, and the last two face
-points, the middles of the eyes; COCO-WholeBody for the order of the 133 points.
+Source: dwpose/wholebody.py of comfyui_controlnet_aux: score limits 0.3, overlap 0.45, people alone of what
+is detected, and the last two face points, the middles of the eyes; COCO-WholeBody for the order of the 133
+points.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,8 +28,10 @@ from iclora.errors import MissingDependencyError, ModelError, RequestError
 
 REPOSITORY = "yzd-v/DWPose"
 DETECTOR, KEYPOINTS = "yolox_l.onnx", "dw-ll_ucoco_384.onnx"
-_INSTALL = "pip install onnxruntime tqdm && pip install --no-deps rtmlib"
+INSTALL = "pip install onnxruntime tqdm && pip install --no-deps 'rtmlib>=0.0.16'"
 """Without --no-deps rtmlib brings two more builds of OpenCV, which overwrite ours."""
+_PERSON = 0
+"""The class of people among the 80 of COCO, all of which the detector finds."""
 
 
 class DWPose:
@@ -50,7 +54,12 @@ class DWPose:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # rtmlib says there what it loads
                 self._detector = rtmlib.YOLOX(
-                    str(detector), model_input_size=(640, 640), nms_thr=0.45, score_thr=0.3, **runtime
+                    str(detector),
+                    model_input_size=(640, 640),
+                    det_mode="multiclass",
+                    nms_thr=0.45,
+                    score_thr=0.3,
+                    **runtime,
                 )
                 self._keypoints = rtmlib.RTMPose(str(keypoints), model_input_size=(288, 384), **runtime)
         except (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile) as error:
@@ -58,6 +67,8 @@ class DWPose:
                 f"{detector} or {keypoints} cannot be read as a network ({' '.join(str(error).split())}); "
                 "delete it and run again."
             ) from error
+        if self._detector.session.get_outputs()[0].shape[-1:] == [5]:  # boxes and scores, without classes
+            self._detector.det_mode = "human"
         # onnxruntime goes on without a card that it cannot use.
         if device != "cpu" and self._detector.session.get_providers()[0] == "CPUExecutionProvider":
             raise RequestError(
@@ -79,6 +90,9 @@ class DWPose:
         for frame in frames:
             picture = np.ascontiguousarray(frame[..., ::-1])  # rtmlib counts on OpenCV's BGR
             boxes = self._detector(picture)
+            if self._detector.det_mode == "multiclass":
+                boxes, classes = boxes
+                boxes = boxes[classes == _PERSON]
             if len(boxes) == 0:  # without boxes it would take the whole picture for a person
                 yield []
                 continue
@@ -108,14 +122,16 @@ def packages() -> tuple[Any, Any]:
         `rtmlib`, and the errors of onnxruntime.
 
     Raises:
-        MissingDependencyError: If one of them is not installed.
+        MissingDependencyError: If one of them is not installed, or `rtmlib` is too old to name classes.
     """
     try:
         import rtmlib
         from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError as error:
         name = "onnxruntime" if (error.name or "").startswith("onnxruntime") else "rtmlib"
-        raise MissingDependencyError(f"DWPose needs {name}, which is not installed: {_INSTALL}") from error
+        raise MissingDependencyError(f"DWPose needs {name}, which is not installed: {INSTALL}") from error
+    if "det_mode" not in inspect.signature(rtmlib.YOLOX).parameters:
+        raise MissingDependencyError(f"DWPose needs a newer rtmlib than the one installed: {INSTALL}")
     return rtmlib, state
 
 
