@@ -1,6 +1,7 @@
-"""cli.asking: films are brought to what the plan needs while they are read, not held."""
+"""cli.asking, and control: films are brought to what is needed while they are read, not held."""
 
 import json
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 from iclora import controls, media
 from iclora.cli import app
 from iclora.clip import Audio, Clip
+from iclora.controls.poses import finding
 from iclora.media import room, video_reader
+from tests.controls.poses.people import person
 from tests.micro import moving_square
 
 BIG = {"height": 192, "width": 256, "num_frames": 12}
@@ -95,6 +98,22 @@ def test_plan_holds_no_film_either(micro_model: Path, folder: Path, held: list[i
     done = invoke(*words, *sources)
     assert done.exit_code == 0, done.output
     assert max(held) <= 192 * 256 * 3  # a frame of the mask, to see that it can be read
+
+
+@pytest.mark.parametrize("kind", ["canny", "depth", "pose", "tracks"])
+def test_control_holds_no_film_either(
+    folder: Path, held: list[int], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def somebody(frames: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        for number, _ in enumerate(frames):
+            yield [person(number)]
+
+    monkeypatch.setattr(finding, "ESTIMATORS", {"tiny": lambda: somebody})
+    estimator = ("--estimator", "tiny") if kind == "pose" else ()
+    done = invoke("control", kind, folder / "film.mp4", "-o", f"{folder}/drawn/", *estimator)
+    assert done.exit_code == 0, done.output
+    assert len(list((folder / "drawn").glob("*.png"))) == 12
+    assert max(held, default=0) <= 192 * 256 * 3  # a frame at most
 
 
 def test_the_rate_of_an_uneven_film_is_its_average(micro_model: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import Result
@@ -13,9 +14,12 @@ from typer.testing import CliRunner
 
 from iclora import adapters, controls, media
 from iclora.cli import app
+from iclora.cli.asking import gather, references_of
+from iclora.cli.options import PlanWords
 from iclora.clip import Clip
 from iclora.controls import write_keypoints
 from iclora.controls.depths import finding
+from iclora.plan import make_plan
 from tests.controls.poses.people import person, poses_of
 from tests.media.exr_files import write_exr
 from tests.micro import adapter_metadata, moving_square, random_layers, save_thick
@@ -93,6 +97,26 @@ def test_a_preset_is_drawn_at_its_own_size(
         done = invoke(*said, "--frames", 1, *way, "-o", tmp_path / f"{name}.mp4")
         assert done.exit_code == 0, done.output
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (640, 960)])
+def test_the_union_preset_is_opencv_at_512(
+    micro_model: Path, filmed_clips: Path, tmp_path: Path, height: int, width: int
+) -> None:
+    """The picture at 512 on its shorter side goes through cv2.Canny; then lines are brought to the result."""
+    (picture,) = media.read(filmed_clips / "bigbuckbunny.mp4", max_frames=1).frames[:, :, 100:1180]
+    film = media.save_image(picture, tmp_path / "film.png")
+    control, size = [f"canny={film},preset=union"], f"{width}x{height}"
+    words = PlanWords(model=str(micro_model), prompt="a", control=control, size=size, frames=1)
+    asked = gather(words, lambda *_: None)
+    (reference,) = references_of(asked, make_plan(asked.request), words, lambda *_: None)
+    at_512 = cv2.Canny(cv2.resize(picture, (768, 512), interpolation=cv2.INTER_AREA), 92, 200)
+    lines = Clip(frames=np.repeat(at_512[None, ..., None], 3, axis=3), fps=16.0)
+    if height > 512:
+        expected = cv2.resize(lines.frames[0], (width, height), interpolation=cv2.INTER_LANCZOS4)
+    else:
+        expected = controls.resize_lines(lines, height, width).frames[0]
+    assert expected.any() and np.array_equal(reference.clip.frames[0], expected)
 
 
 def test_the_control_is_drawn_with_the_dials(micro_model: Path, tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """controls.flow: where pixels were, and what is steadied where that is sure."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from iclora import adherence, media
+from iclora.clip import Clip
+from iclora.controls import CONTROLS
 from iclora.controls.flow import MAX_SHARE, Motion, moved, stabilised
 from iclora.errors import RequestError
 
@@ -84,3 +89,22 @@ def test_nothing_is_changed_at_zero() -> None:
     assert all(a is b for a, b in zip(stabilised(drawn, drawn, 0.0), drawn, strict=True))
     with pytest.raises(RequestError, match="The stabilising is -1.0; it must lie in"):
         list(stabilised(drawn, drawn, -1.0))
+
+
+# Unblurred lines flicker with the noise: what averaging the film and what remembering lines take away each
+# shows.
+@pytest.mark.parametrize(
+    ("kind", "dials", "most"),
+    [("canny", {"blur": 0.0}, 0.45), ("soft-edges", {}, 0.75), ("line-art", {}, 0.7), ("normals", {}, 0.65)],
+)
+def test_stabilising_lowers_flicker_without_lag(
+    filmed_clips: Path, kind: str, dials: dict[str, Any], most: float
+) -> None:
+    filmed = media.read(filmed_clips / "carphone_pristine.mp4", max_frames=13)
+    noise = np.random.default_rng(0).normal(0, 8, filmed.frames.shape)
+    frames = (filmed.frames + noise).clip(0, 255).astype(np.uint8)
+    clip = Clip(frames=frames[..., :1].repeat(3, 3) if kind == "normals" else frames, fps=filmed.fps)
+    before, after = (CONTROLS[kind](clip, **dials, stabilise=amount) for amount in (0.0, 0.5))
+    measure = adherence.line_flicker if kind == "canny" else adherence.flicker
+    assert measure(after, flow_of=clip) < most * measure(before, flow_of=clip)
+    assert abs(adherence.lag_frames(before, after)) < 0.2

@@ -11,7 +11,7 @@ from iclora.controls.depths.network import TinyDepthNetwork
 from iclora.controls.depths.tiny import load
 from toyworld import depth_bank, train_depth
 from toyworld.depth_batches import SIZES, DepthBank, batch
-from toyworld.depth_report import held_out_scores, motorcycle, score
+from toyworld.depth_report import held_out_scores, motorcycle, nearness_with, score
 from toyworld.render import HELD_OUT_SEED_START, scene_of
 from toyworld.shapes import ShapeScene
 
@@ -94,3 +94,18 @@ def test_the_motorcycle_is_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "motorcycle_disp.npz", np.ones((4, 6), np.float32))
     picture, disparity = motorcycle(tmp_path)
     assert picture[0, 0].tolist() == [3, 2, 1] and disparity.shape == (4, 6)
+
+
+def test_the_embedded_estimator_orders_a_photograph() -> None:
+    """It scores 0.715; that what is lower is nearer, 0.67."""
+    skimage = pytest.importorskip("skimage")
+    picture, disparity = motorcycle(Path(skimage.__file__).parent / "data")
+    assert score(nearness_with(load())(picture), disparity, np.isfinite(disparity)) > 0.68
+
+
+def test_the_embedded_estimator_orders_held_out_solid_scenes() -> None:
+    """It scores 0.934; that what is lower is nearer, 0.855."""
+    seeds = range(HELD_OUT_SEED_START, HELD_OUT_SEED_START + 12)
+    solid = [seed for seed in seeds if not isinstance(scene_of(seed)[0], ShapeScene)][:6]
+    scores = held_out_scores(nearness_with(load()), solid)
+    assert len(scores) == 6 and np.mean(scores) > 0.9
