@@ -126,3 +126,21 @@ def test_bodies_that_share_no_limb() -> None:
         with_body(poses_of([person()]), poses_of([nose]))
     with pytest.raises(RequestError, match="There is no person 3; there are 1"):
         with_body(poses_of([person()]), poses_of([person()]), other_person=3)
+
+
+def test_people_who_share_a_place_are_placed_each_for_themselves() -> None:
+    """The second stands higher and is twice as large; each keeps their own ground and limbs."""
+    nobody = [person(score=0.0)]
+    one, other = person(y=300), person(100, scale=2.0)
+    poses = poses_of([one], *[nobody] * 48, [other], height=430, width=400)
+    low = place(poses, scale=0.5)
+    assert low.points[0, 0, :18, 1].max() == one[:18, 1].max()
+    assert low.points[-1, 0, :18, 1].max() == other[:18, 1].max()
+    moved = place(poses, move=(5.0, 0.0), person=1)
+    assert np.array_equal(moved.points[0, 0], one) and moved.points[-1, 0, 0, 0] == other[0, 0] + 5
+    assert np.allclose(limb_lengths(poses, 1), 2 * limb_lengths(poses, 0))
+    alike = with_body(poses, poses_of([person()]))
+    assert np.allclose(limb_lengths(alike, 0), limb_lengths(alike, 1), atol=1e-3)
+    assert alike.points[-1, 0, :18, 1].max() == pytest.approx(other[:18, 1].max())
+    with pytest.raises(RequestError, match="no person 2; there are 2"):
+        place(poses, move=(5.0, 0.0), person=2)

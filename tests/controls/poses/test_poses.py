@@ -68,6 +68,62 @@ def test_who_jumps_is_somebody_else() -> None:
     assert follow([[person()], [person(100)]]).shape[1] == 2
 
 
+def test_short_appearances_are_left_out() -> None:
+    frames = [[person(), person(100)], [person(), person(100)], [person()]]
+    assert np.array_equal(follow(frames, min_frames=3), follow([frame[:1] for frame in frames]))
+    assert follow(frames, min_frames=2).shape[1] == 2
+
+
+def test_a_long_walk_through_takes_few_places() -> None:
+    """Every 20 frames somebody new comes and stays for 100: 5 at a time, and 3 places that rest."""
+    frames = [
+        [person(300 * (number % 16), score=0.5 + number / 200) for number in coming(frame)]
+        for frame in range(1000)
+    ]
+    points = follow(frames)
+    poses = Poses(points=points, height=130, width=5000, fps=24.0)
+    assert points.shape[1] == 8 and poses.num_people == 50
+    assert [len(people) for people in frames] == (points[..., 0, 2] > 0).sum(axis=1).tolist()
+    for place, own in poses.people:  # nobody shares a place with somebody else at the same time
+        assert len(set(points[own, place, 0, 2].tolist()) - {0.0}) == 1
+
+
+def coming(frame: int) -> range:
+    return range(max(0, frame // 20 - 4), frame // 20 + 1)
+
+
+@pytest.mark.parametrize(("rest", "num_places"), [(47, 2), (48, 1)])
+def test_a_place_rests_before_somebody_else_has_it(rest: int, num_places: int) -> None:
+    points = follow([[person()], *[[]] * rest, [person(60)]])
+    assert points.shape[1] == num_places
+    assert Poses(points=points, height=130, width=200, fps=24.0).num_people == 2
+
+
+@pytest.mark.parametrize(("gone", "num_people"), [(24, 1), (25, 2)])
+def test_who_is_in_a_place_after_a_long_time_is_somebody_else(gone: int, num_people: int) -> None:
+    nobody = [person(score=0.0)]
+    poses = poses_of([person()], *[nobody] * gone, [person(60)])
+    assert poses.num_people == num_people
+
+
+def test_people_who_share_a_place_are_numbered_as_they_come() -> None:
+    """In place 0 stands first 0 and then 2, in place 1 first 1 and then 3."""
+    one, other, nobody = person(), person(100), person(score=0.0)
+    gone = [[nobody, nobody]] * 30
+    poses = poses_of([one, other], *gone, [one, nobody], [one, other])
+    assert poses.people == [(0, slice(0, 31)), (1, slice(0, 32)), (0, slice(31, 33)), (1, slice(32, 33))]
+
+
+def test_the_leading_people_of_a_shared_place() -> None:
+    small, large, nobody = person(scale=0.5), person(60), person(score=0.0)
+    poses = poses_of([small, large], *[[nobody, nobody]] * 30, [large, small], [large, small])
+    kept = leading(poses, max_people=2)
+    assert kept.points.shape[1] == 2 and kept.num_people == 2
+    assert not kept.points[0, 0].any() and not kept.points[-1, 1].any()
+    assert np.array_equal(kept.points[-1, 0], large) and np.array_equal(kept.points[0, 1], large)
+    assert leading(poses, max_people=1).points.shape[1] == 1
+
+
 def test_nobody_at_all() -> None:
     assert follow([[], []]).shape == (2, 0, 130, 3)
 
@@ -76,7 +132,6 @@ def test_the_leading_people() -> None:
     gone = np.zeros((130, 3), np.float32)
     poses = poses_of([person(), person(60, scale=0.5), gone], [person(), person(60, scale=0.5), person(120)])
     assert np.array_equal(leading(poses, max_people=1).points, poses.points[:, :1])
-    assert np.array_equal(leading(poses, min_frames=2).points, poses.points[:, :2])
     assert leading(poses).num_people == 3
     with pytest.raises(RequestError, match="Cannot keep 0 people"):
         leading(poses, max_people=0)

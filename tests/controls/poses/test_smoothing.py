@@ -128,3 +128,18 @@ def test_filled_gaps_do_not_count_as_flicker() -> None:
     filled = replace(found, points=fill_gaps(found.points))
     assert flicker(found) == flicker(filled, seen_in=found) == 0
     assert flicker(filled) > 5
+
+
+def test_people_who_share_a_place_are_steadied_each_for_themselves() -> None:
+    """As if each had a place of their own, whatever the size of the other."""
+    random, nobody = np.random.default_rng(0), 0 * person()
+    small, large = ([person(40 + random.normal(), scale=scale) for _ in range(10)] for scale in (0.2, 1.0))
+    shared = poses_of(*[[one] for one in [*small, *[nobody] * 48, *large]])
+    apart = poses_of(
+        *[[one, nobody] for one in small], *[[nobody, nobody]] * 48, *[[nobody, one] for one in large]
+    )
+    calm, alone = smooth_poses(shared, 0.5), smooth_poses(apart, 0.5)
+    assert np.array_equal(calm.points[:, 0], alone.points.sum(axis=1))
+    assert not calm.points[10:58, :, :, 2].any()
+    assert flicker(shared) == pytest.approx(flicker(apart))
+    assert lag_frames(shared, calm) == lag_frames(apart, alone)

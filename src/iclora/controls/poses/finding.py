@@ -78,7 +78,8 @@ def find_poses(
                 progress(sum(counts), clip.num_frames)
         if progress is not None and sum(counts[-1:]) > 1:
             progress(clip.num_frames, clip.num_frames)
-        return follow([people for people, count in zip(frames, counts, strict=True) for _ in range(count)])
+        held = [people for people, count in zip(frames, counts, strict=True) for _ in range(count)]
+        return follow(held, min_frames=min(_MIN_FRAMES, clip.num_frames))
 
     key = None
     if cache is not None and isinstance(estimator, str):
@@ -91,7 +92,7 @@ def find_poses(
     else:
         points = cache.rows("poses", key, found, clip.num_frames).array()
     poses = Poses(points=points, height=clip.height, width=clip.width, fps=clip.fps)
-    return leading(poses, max_people=max_people, min_frames=min(_MIN_FRAMES, clip.num_frames))
+    return leading(poses, max_people=max_people)
 
 
 def _changing(frames: Iterable[np.ndarray], counts: list[int]) -> Iterator[np.ndarray]:

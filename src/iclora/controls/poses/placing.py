@@ -87,7 +87,7 @@ def place(
         scale: How many times larger, above 0. What stays is, for each person and the whole clip, the middle
             of the lower edge of the box around all their points: the ground they stand on.
         move: Pixels to the right and down.
-        person: Who; None: everybody.
+        person: Who, a number in `Poses.people`; None: everybody.
 
     Returns:
         The poses with those people placed.
@@ -99,8 +99,8 @@ def place(
     if person is not None and not 0 <= person < poses.num_people:
         raise RequestError(f"There is no person {person}; there are {poses.num_people}, counted from 0.")
     points = poses.points.copy()
-    for number in range(poses.num_people) if person is None else (person,):
-        own = points[:, number]
+    for place, frames in poses.people if person is None else [poses.people[person]]:
+        own = points[frames, place]
         there = own[..., 2] > 0
         if there.any():
             low, high = own[there][:, :2].min(axis=0), own[there][:, :2].max(axis=0)
@@ -206,12 +206,13 @@ def limb_lengths(poses: Poses, person: int) -> Float32[np.ndarray, " 17"]:
 
     Args:
         poses: Poses in which the person is seen.
-        person: Who.
+        person: Who, a number in `Poses.people`.
 
     Returns:
         Pixels for each of `LIMBS`, alike on the left and the right; 0 where a limb is never seen.
     """
-    body = poses.body[:, person]
+    place, frames = poses.people[person]
+    body = poses.body[frames, place]
     lengths = np.zeros(len(LIMBS), np.float32)
     for number, (start, end) in enumerate(LIMBS):
         there = (body[:, start, 2] > 0) & (body[:, end, 2] > 0)
@@ -229,7 +230,7 @@ def with_body(poses: Poses, other: Poses, *, person: int | None = None, other_pe
     Args:
         poses: The motion.
         other: Poses that show the other body, one frame or many.
-        person: Whose limbs change; None: everybody's.
+        person: Whose limbs change, a number in `Poses.people`; None: everybody's.
         other_person: Whose limbs they get.
 
     Returns:
@@ -245,14 +246,17 @@ def with_body(poses: Poses, other: Poses, *, person: int | None = None, other_pe
             raise RequestError(f"There is no person {number}; there are {owner.num_people}, counted from 0.")
     wanted = limb_lengths(other, other_person)
     points = poses.points.copy()
-    for number in range(poses.num_people) if person is None else (person,):
+    people = poses.people
+    for number in range(len(people)) if person is None else (person,):
+        place, frames = people[number]
+        own = points[frames, place]
         ratios = _ratios(limb_lengths(poses, number), wanted)
-        changed = _rebuilt(points[:, number], ratios)
+        changed = _rebuilt(own, ratios)
         there = changed[..., 2] > 0
         if there.any():
-            fallen = changed[..., 1][there].max() - points[:, number, :, 1][there].max()
+            fallen = changed[..., 1][there].max() - own[..., 1][there].max()
             changed[..., 1] = np.where(there, changed[..., 1] - fallen, changed[..., 1])
-        points[:, number] = changed
+        points[frames, place] = changed
     return replace(poses, points=points)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,6 +15,11 @@ from iclora.errors import InputError, RequestError
 SAME_PERSON = 0.5
 """Body points that moved on average less than this share of the person's size between two sightings belong to
 the same person."""
+GONE_FRAMES = 24
+"""Where a place stays empty for more frames than so many, whoever is there next counts as somebody else."""
+FREE_AFTER_FRAMES = 48
+"""Frames for which a place stays empty before `follow` gives it to somebody else: enough to be told apart on
+a clock of half as many frames too."""
 MAX_COORDINATE = 1e5
 """Points farther from the top left corner than so many pixels are mistakes."""
 MAX_SIDE_PX = 16_384
@@ -25,9 +31,9 @@ class Poses:
     """The keypoints of a clip.
 
     Args:
-        points: Float32 `f p 130 3`: for frame f and person p the points of `skeleton`, each x and y in pixels
-            from the top left corner and a score 0..1. Score 0: the point is not there. Person p is the same
-            one in all frames.
+        points: Float32 `f p 130 3`: for frame f and place p the points of `skeleton`, each x and y in pixels
+            from the top left corner and a score 0..1. Score 0: the point is not there. A place is one
+            person's, until it stays empty for more than 24 frames: who is there next is somebody else.
         height: Height of the picture in pixels, at least 1.
         width: Width of the picture in pixels, at least 1.
         fps: Frames per second, above 0.
@@ -81,7 +87,24 @@ class Poses:
     @property
     def num_people(self) -> int:
         """How many different people there are."""
-        return int(self.points.shape[1])
+        return len(self.people)
+
+    @property
+    def people(self) -> list[tuple[int, slice]]:
+        """The place of each person, and the frames in which it is theirs.
+
+        First whoever has each place first, in the order of the places, then those who come into a place that
+        somebody left, in the order in which they come.
+        """
+        there = (self.points[..., 2] > 0).any(axis=2)
+        firsts, others = [], []
+        for place, seen in enumerate(there.T):
+            frames = np.flatnonzero(seen)
+            comes = frames[1:][np.diff(frames) > GONE_FRAMES + 1].tolist()
+            first, *later = (slice(*ends) for ends in pairwise([0, *comes, self.num_frames]))
+            firsts.append((place, first))
+            others += [(place, one) for one in later]
+        return firsts + sorted(others, key=lambda other: other[1].start)
 
     @property
     def body(self) -> Float32[np.ndarray, "f p 18 3"]:
@@ -151,66 +174,84 @@ def distance(one: Float32[np.ndarray, "points 3"], other: Float32[np.ndarray, "p
 
 
 def follow(
-    frames: Sequence[Sequence[Float32[np.ndarray, "130 3"]]], *, max_gap: int = 12
+    frames: Sequence[Sequence[Float32[np.ndarray, "130 3"]]], *, max_gap: int = 12, min_frames: int = 0
 ) -> Float32[np.ndarray, "f p 130 3"]:
-    """Find out who is who: give each person a place of their own through all frames.
+    """Find out who is who: give each person one place in all frames.
 
     Nearest pairs are joined first. Who was gone for longer than `max_gap` frames comes back as somebody new.
+    A place that has been empty for 48 frames is given to the next who comes, so that there are about as many
+    places as people at one time.
 
     Args:
         frames: For each frame the people in it, in any order.
         max_gap: Frames for which a person may be gone, at least 0.
+        min_frames: Whose body is seen in fewer frames is left out; 0: nobody is.
 
     Returns:
         The points of `Poses`; zero where a person is not in the frame.
     """
-    last: list[Float32[np.ndarray, "130 3"]] = []
-    seen_at: list[int] = []
-    places: list[list[int]] = []
+    tracks: list[list[tuple[int, Float32[np.ndarray, "130 3"]]]] = []
     for index, people in enumerate(frames):
-        open_places = [place for place, at in enumerate(seen_at) if index - at <= max_gap + 1]
         pairs = sorted(
-            (distance(last[place], person), place, number)
-            for place in open_places
+            (distance(track[-1][1], person), known, number)
+            for known, track in enumerate(tracks)
+            if index - track[-1][0] <= max_gap + 1
             for number, person in enumerate(people)
         )
         given: dict[int, int] = {}
-        for apart, place, number in pairs:
-            if apart < SAME_PERSON and number not in given and place not in given.values():
-                given[number] = place
+        for apart, known, number in pairs:
+            if apart < SAME_PERSON and number not in given and known not in given.values():
+                given[number] = known
         for number, person in enumerate(people):
-            place = given.get(number, len(last))
-            if place == len(last):
-                last.append(person)
-                seen_at.append(index)
-            last[place], seen_at[place] = person, index
-            given[number] = place
-        places.append([given[number] for number in range(len(people))])
-    points = np.zeros((len(frames), len(last), NUM_POINTS, 3), np.float32)
-    for index, people in enumerate(frames):
-        for person, place in zip(people, places[index], strict=True):
+            if number in given:
+                tracks[given[number]].append((index, person))
+            else:
+                tracks.append([(index, person)])
+    kept = [track for track in tracks if sum(person[BODY, 2].any() for _, person in track) >= min_frames]
+    return _in_places(kept, len(frames))
+
+
+def _in_places(
+    tracks: Sequence[Sequence[tuple[int, Float32[np.ndarray, "130 3"]]]], num_frames: int
+) -> Float32[np.ndarray, "f p 130 3"]:
+    """Lay tracks, which come in the order in which they begin, into as few places as keep them apart."""
+    ends: list[int] = []
+    places = []
+    for track in tracks:
+        begin, end = track[0][0], track[-1][0]
+        free = (place for place, last in enumerate(ends) if begin - last > FREE_AFTER_FRAMES)
+        place = next(free, len(ends))
+        ends[place : place + 1] = [end]
+        places.append(place)
+    points = np.zeros((num_frames, len(ends), NUM_POINTS, 3), np.float32)
+    for track, place in zip(tracks, places, strict=True):
+        for index, person in track:
             points[index, place] = person
     return points
 
 
-def leading(poses: Poses, *, max_people: int | None = None, min_frames: int = 1) -> Poses:
+def leading(poses: Poses, *, max_people: int | None = None) -> Poses:
     """Keep the people who matter: those seen longest and largest.
 
     Args:
         poses: Any poses.
         max_people: How many to keep at most, at least 1; None: all.
-        min_frames: Who is seen in fewer frames is left out, at least 1.
 
     Returns:
-        The poses of those people, in their old order.
+        The poses of those people, in their old places; places without any of them are left out.
 
     Raises:
         RequestError: If `max_people` is below 1.
     """
-    if max_people is not None and max_people < 1:
+    if max_people is None:
+        return poses
+    if max_people < 1:
         raise RequestError(f"Cannot keep {max_people} people; keep 1 or more, or leave the limit out.")
-    there = np.asarray((poses.body[..., 2] > 0).any(axis=-1))
-    weight = extent(poses.points).sum(axis=0)
-    order = sorted(range(poses.num_people), key=lambda person: -float(weight[person]))
-    kept = sorted(person for person in order[:max_people] if there[:, person].sum() >= min_frames)
-    return replace(poses, points=poses.points[:, kept])
+    sizes = extent(poses.points)
+    order = sorted(poses.people, key=lambda person: -float(sizes[person[1], person[0]].sum()))
+    places = sorted({place for place, _ in order[:max_people]})
+    points = poses.points[:, places]
+    for place, frames in order[max_people:]:
+        if place in places:
+            points[frames, places.index(place)] = 0
+    return replace(poses, points=points)

@@ -73,10 +73,11 @@ def smooth_poses(poses: Poses, amount: float) -> Poses:
         return poses
     min_cutoff_hz = 10 ** (1 - 1.5 * amount)
     points = fill_gaps(poses.points)
-    sizes = _usual_sizes(points)
-    for person, size in enumerate(sizes):
-        for run, number in _runs(points[:, person, :, 2]):
-            track = points[run, person, number].astype(np.float64)
+    sizes = _usual_sizes(points, poses.people)
+    for place in range(points.shape[1]):
+        for run, number in _runs(points[:, place, :, 2]):
+            track = points[run, place, number].astype(np.float64)
+            size = sizes[run.start, place]
             track[:, :2] /= size
             for columns in (slice(0, 2), slice(2, 3)):
                 # Speeds are in body sizes a second; the score has no size and is filtered as if it rested.
@@ -85,7 +86,7 @@ def smooth_poses(poses: Poses, amount: float) -> Poses:
                     track[:, columns], fps=poses.fps, min_cutoff_hz=min_cutoff_hz, speed_gain=gain
                 )
             track[:, :2] *= size
-            points[run, person, number] = track
+            points[run, place, number] = track
     points[..., 2] = points[..., 2].clip(0, 1)
     return replace(poses, points=points)
 
@@ -145,7 +146,7 @@ def flicker(poses: Poses, *, min_score: float = MIN_SCORE, seen_in: Poses | None
     seen = np.concatenate([poses.body[..., :2], there[..., None]], axis=-1, dtype=np.float32)
     off = places[1:-1] - (places[:-2] + places[2:]) / 2
     counted = there[1:-1] & there[:-2] & there[2:]
-    apart = np.linalg.norm(off, axis=-1) / _usual_sizes(seen)[None, :, None]
+    apart = np.linalg.norm(off, axis=-1) / _usual_sizes(seen, poses.people)[1:-1, :, None]
     return 100 * float(apart[counted].mean()) if counted.any() else 0.0
 
 
@@ -191,10 +192,17 @@ def _share(cutoff_hz: float, fps: float) -> float:
     return 1 / (1 + fps / (2 * math.pi * cutoff_hz))
 
 
-def _usual_sizes(points: Float32[np.ndarray, "f p n 3"]) -> np.ndarray:
-    """The median size of each person in pixels, at least 1."""
+def _usual_sizes(
+    points: Float32[np.ndarray, "f p n 3"], people: list[tuple[int, slice]]
+) -> Float[np.ndarray, "f p"]:
+    """The median size in pixels, at least 1, of the person whom each place holds in each frame."""
     sizes = extent(points)
-    return np.array([max(1.0, float(np.median(own[own > 0]))) if (own > 0).any() else 1.0 for own in sizes.T])
+    usual = np.ones(sizes.shape)
+    for place, frames in people:
+        own = sizes[frames, place]
+        if (own > 0).any():
+            usual[frames, place] = max(1.0, float(np.median(own[own > 0])))
+    return usual
 
 
 def _runs(scores: Float32[np.ndarray, "f n"]) -> Iterator[tuple[slice, int]]:
