@@ -91,8 +91,7 @@ def test_nothing_is_changed_at_zero() -> None:
         list(stabilised(drawn, drawn, -1.0))
 
 
-# Unblurred lines flicker with the noise: what averaging the film and what remembering lines take away each
-# shows.
+# Lines are unblurred here, as then both the averaging of the film and the memory of lines are needed.
 @pytest.mark.parametrize(
     ("kind", "dials", "most"),
     [("canny", {"blur": 0.0}, 0.45), ("soft-edges", {}, 0.75), ("line-art", {}, 0.7), ("normals", {}, 0.65)],
