@@ -18,7 +18,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -26,16 +25,12 @@ from iclora import sampling
 from iclora.checkpoints import Components
 from iclora.geometry import grid_of, unpatchify
 from iclora.pipeline import encode_tokens, pixels_of
-from iclora.training.judging import gradients_of, threshold_of
+from iclora.training.judging import gradients_of, off_lines, threshold_of
 from toyworld.batches import Drawn
 from toyworld.flow_loss import Teacher, sequence_of
 
 FIRST = 0.95
 """Noise level from which on guesses are judged."""
-STRONG, WEAK = 1.3, 0.3
-"""How strong an edge should be on a line, and may be away from all, in units of the threshold."""
-WRONG = 0.5
-"""What an edge of strength 1 in the wrong place weighs, a missing one being 1."""
 
 
 def edge_loss(pictures: Float[Tensor, "b 3 f h w"], lines: Float[Tensor, "b f h w"]) -> Tensor:
@@ -52,10 +47,8 @@ def edge_loss(pictures: Float[Tensor, "b 3 f h w"], lines: Float[Tensor, "b f h 
     sizes = sizes / threshold_of(sizes)
     border = (lines.shape[-1] - sizes.shape[-1]) // 2
     lines = lines[..., border:-border, border:-border]
-    missing = lines * F.relu(STRONG - _largest_near(sizes, 2))
-    wrong = (1 - _largest_near(lines, 4)) * F.relu(sizes - WEAK)
     count = lines.sum(dim=(1, 2, 3)) + 1e-3 * lines[0].numel()
-    return ((missing + WRONG * wrong).sum(dim=(1, 2, 3)) / count).mean()
+    return (off_lines(sizes, lines) / count).mean()
 
 
 def feedback_of(
@@ -101,7 +94,3 @@ def feedback_of(
             losses.append(edge_loss(pictures, drawn.lines) + given.likeness * unlike)
         noisy = sampling.euler_step(noisy, guess.detach(), sigma, after)
     return torch.stack(losses).mean()
-
-
-def _largest_near(values: Float[Tensor, "b f h w"], reach: int) -> Float[Tensor, "b f h w"]:
-    return F.max_pool2d(values, 2 * reach + 1, 1, reach)

@@ -50,6 +50,13 @@ def test_a_released_file_is_known_by_its_name(micro_model: Path, tmp_path: Path)
     assert "control    not said" in shown and "base       not said" in shown
 
 
+def test_a_style_and_the_word_it_answers_to_are_told(micro_model: Path, tmp_path: Path) -> None:
+    metadata = adapter_metadata() | {"iclora.control": "", "iclora.trigger": "risograph"}
+    file = adapters.write(tmp_path / "inks.safetensors", random_layers(micro_model), metadata)
+    shown = inspect(file, "--model", micro_model)[1]
+    assert "control    none: a style" in shown and "prompt     begins with 'risograph'" in shown
+
+
 def test_without_a_model_the_file_is_still_read(micro_model: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.safetensors"
     adapters.write(file, random_layers(micro_model), adapter_metadata())

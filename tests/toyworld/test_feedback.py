@@ -11,25 +11,14 @@ import torch
 from torch import Tensor
 
 from iclora import Clip, adapters, checkpoints, controls, sampling
+from iclora.training.judging import STRONG
 from tests.toyworld.runs import call
+from tests.training.edges import pictures_of, step
 from toyworld import feedback, train_base
 from toyworld.batches import Bank, draw, read_captions
 from toyworld.flow_loss import Teacher
 
 detector = importlib.import_module("iclora.controls.canny")  # the package's name of that is the function
-
-
-def pictures_of(*frames: np.ndarray) -> Tensor:
-    """Grey frames `h w` of 0..255 as one clip `1 3 f h w` of -1..1."""
-    stacked = torch.from_numpy(np.stack(frames)).float() / 127.5 - 1
-    return stacked[None, None].expand(-1, 3, -1, -1, -1)
-
-
-def step(at: int, *, low: float = 60, high: float = 160) -> np.ndarray:
-    """A picture of two halves."""
-    frame = np.full((48, 64), low, np.float32)
-    frame[:, at:] = high
-    return frame
 
 
 def line(at: int) -> Tensor:
@@ -48,7 +37,7 @@ def test_missing_edges_and_wrong_ones_cost() -> None:
     rows, columns = 48 - 2 * 7, 64 - 2 * 7  # without the border
     count = rows + 1e-3 * rows * columns
     missing = feedback.edge_loss(flat, line(30)).item()
-    assert missing == pytest.approx(rows * feedback.STRONG / count, rel=0.01)
+    assert missing == pytest.approx(rows * STRONG / count, rel=0.01)
     elsewhere = feedback.edge_loss(pictures_of(step(50)), line(30)).item()
     only_wrong = elsewhere - missing
     assert only_wrong > 1

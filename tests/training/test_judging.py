@@ -13,23 +13,11 @@ from iclora import Clip, checkpoints
 from iclora.pipeline import encode_frames, pixels_of
 from iclora.training import judging
 from iclora.training.judging import JUDGED, Judge, edges_apart
+from tests.training.edges import pictures_of, step
 from toyworld.render import HELD_OUT_SEED_START, render
 
 detector = importlib.import_module("iclora.controls.canny")  # the package's name of that is the function
 BORDER = 1 + round(4 * detector.DEFAULT_BLUR)
-
-
-def pictures_of(*frames: np.ndarray) -> Tensor:
-    """Grey frames `h w` of 0..255 as one clip `1 3 f h w` of -1..1."""
-    stacked = torch.from_numpy(np.stack(frames)).float() / 127.5 - 1
-    return stacked[None, None].expand(-1, 3, -1, -1, -1)
-
-
-def step(at: int, *, low: float = 60, high: float = 160) -> np.ndarray:
-    """A picture of two halves."""
-    frame = np.full((48, 64), low, np.float32)
-    frame[:, at:] = high
-    return frame
 
 
 def test_gradients_are_those_of_the_edge_detector() -> None:
@@ -69,7 +57,7 @@ def test_edges_must_be_there_and_nowhere_else() -> None:
     )
     assert same == pytest.approx(0, abs=1e-6) and near == pytest.approx(0, abs=1e-6)
     assert 0 < weak < none < moved
-    assert none == pytest.approx(judging._STRONG, rel=0.05)
+    assert none == pytest.approx(judging.STRONG, rel=0.05)
 
 
 @cache
@@ -138,7 +126,7 @@ def test_a_picture_without_lines_does_not_count_more_than_one_with_some() -> Non
 def test_edges_that_cannot_be_seen_do_not_count() -> None:
     clip = pictures_of(step(30, low=60, high=200))
     beyond = pictures_of(step(30, low=255, high=355))
-    assert edges_apart(beyond, clip).item() == pytest.approx(judging._STRONG, rel=0.05)
+    assert edges_apart(beyond, clip).item() == pytest.approx(judging.STRONG, rel=0.05)
 
 
 def test_a_crop_is_looked_at_somewhere_else_each_time() -> None:

@@ -82,6 +82,16 @@ class Outline:
         return () if self._known is None else self._known.controls
 
     @property
+    def is_style(self) -> bool:
+        """Whether it says that it follows no control."""
+        return self.metadata.get("iclora.control") == ""
+
+    @property
+    def trigger(self) -> str:
+        """Word that its prompts begin with; empty where there is none, or it is not said."""
+        return self.metadata.get("iclora.trigger", "")
+
+    @property
     def controls_source(self) -> str:
         """Where that was found: ``metadata`` or ``file name``; empty where it is not known."""
         return "" if not self.controls else "metadata" if self.metadata.get("iclora.control") else "file name"

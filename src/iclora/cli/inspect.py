@@ -42,6 +42,7 @@ def inspect(
     lines = [
         f"file       {path}",
         f"control    {_control(outline)}",
+        *([f"prompt     begins with '{outline.trigger}'"] if outline.trigger else []),
         f"base       {outline.base or _named(outline.named_base)}; {outline.geometry}",
         f"fit        {fits}",
         f"rank       {outline.rank}, {len(outline.sizes)} layers, {outline.num_parameters} finite values",
@@ -59,6 +60,8 @@ def inspect(
 
 
 def _control(outline: Outline) -> str:
+    if outline.is_style:
+        return "none: a style"
     kinds = " or ".join(outline.controls)
     if "depth" in outline.controls:
         kinds += f" (depth {' or '.join(outline.conventions)})"

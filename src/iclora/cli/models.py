@@ -44,11 +44,13 @@ def list_models() -> None:
     ]
     for name, path in facts.adapters.items():
         outline = adapters.read_outline(path)
-        lines.append(
-            f"      adapter {name}: follows {' or '.join(outline.controls) or 'what its file does not say'}, "
-            f"rank {outline.rank}, references at 1/{outline.downscale} of the size, "
-            f"{path.stat().st_size / 2**20:.1f} MiB"
-        )
+        told = [f"follows {' or '.join(outline.controls) or 'what its file does not say'}"]
+        if outline.is_style:
+            told = ["a style, follows no control"]
+        told += [f"begin prompts with '{outline.trigger}'"] if outline.trigger else []
+        told += [f"rank {outline.rank}", f"{path.stat().st_size / 2**20:.1f} MiB"]
+        told[-1:-1] = [] if outline.is_style else [f"references at 1/{outline.downscale} of the size"]
+        lines.append(f"      adapter {name}: {', '.join(told)}")
     if not facts.adapters:
         lines.append("      no adapters")
     to_stdout().print("\n".join(lines), markup=False)

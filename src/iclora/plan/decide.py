@@ -128,7 +128,7 @@ def _wanted_adapters(
     if request.references and not own:
         findings.warning(
             "There are references but no adapter: a base model does not follow them.",
-            advice=f"Name one: {', '.join([*facts.adapters, 'a .safetensors file'])}.",
+            advice=f"Name one that does: a file, or the model's own {', '.join(facts.adapters) or '(none)'}.",
             about="adapter",
         )
     return tuple((name, 1.0) for name in own)

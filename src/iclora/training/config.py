@@ -223,7 +223,7 @@ class TrainingSettings(Section):
 
 _HARMLESS = frozenset({"preset", "output", "watch", "save", "push_to_hub", "data.accumulation"})
 """What may change from one start of a run to the next. No weight depends on it; on accumulation only together
-with the number of processes, which `Run.resume` checks."""
+with the number of processes, which `saving.claim` checks."""
 
 
 def read_settings(path: str | Path, changes: Iterable[str] = ()) -> TrainingSettings:

@@ -18,6 +18,7 @@ from iclora.geometry import latent_grid
 from iclora.plan import ModelFacts
 from iclora.training.batches import Size, sort_by_size
 from iclora.training.config import TrainingSettings
+from iclora.training.judging import judged_steps
 from iclora.training.model import dtype_of
 from iclora.training.store import Store
 
@@ -113,8 +114,7 @@ def estimate(settings: TrainingSettings, facts: ModelFacts, store: Store, device
     vectors = _PASSING + (_KEPT + blocks if memory.gradient_checkpointing else _KEPT * blocks)
     passes = 4.0 if memory.gradient_checkpointing else 3.0
     if settings.feedback.weight:  # sampling up to a guess, and the guess; decoding is not counted
-        schedule, first = facts.recipe.sigmas[:-1], settings.feedback.from_noise
-        judged = [step for step, sigma in enumerate(schedule) if step and sigma <= first]
+        judged = judged_steps(facts.recipe.sigmas, settings.feedback.from_noise)
         passes += passes + sum(judged) / max(1, len(judged))
     work = 2 * seen * tokens * (passes - 1) + 4 * tokens**2 * width * blocks * passes
     speed = _speed(device, dtype) * _EFFICIENCY.get(device.type, _EFFICIENCY["cpu"])

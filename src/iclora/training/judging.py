@@ -38,9 +38,9 @@ from iclora.pipeline import pixels_of
 
 NUM_FRAMES = 5
 """Frames of a clip whose depth or skeletons are looked at."""
-_STRONG, _WEAK = 1.3, 0.3
+STRONG, WEAK = 1.3, 0.3
 """How strong an edge should be on a line, and may be away from all, in units of the clip's own threshold."""
-_WRONG = 0.5
+WRONG = 0.5
 """What an edge of strength 1 in the wrong place weighs, a missing one being 1."""
 _NEAR, _AWAY = 2, 4
 """Pixels within which an edge is on its line, and beyond which it is on none."""
@@ -51,6 +51,19 @@ _STRIDE = 16
 
 Pictures = Float[Tensor, "b 3 f h w"]
 Find = Callable[[Pictures, Pictures], Float[Tensor, " b"]]
+
+
+def judged_steps(schedule: Sequence[float], from_noise: float) -> list[int]:
+    """Tell the steps of a schedule whose guesses are judged.
+
+    Args:
+        schedule: Noise levels that a base is sampled at, the last one 0.
+        from_noise: The noise level from which on they are.
+
+    Returns:
+        Numbers of steps, counted from 0; never the first, whose guess is of noise alone.
+    """
+    return [step for step, sigma in enumerate(schedule[:-1]) if step and sigma <= from_noise]
 
 
 class Judge:
@@ -124,11 +137,24 @@ def edges_apart(pictures: Pictures, wanted: Pictures) -> Float[Tensor, " b"]:
     threshold = threshold_of(theirs)
     lines = (theirs > threshold).float()
     sizes = gradients_of(pictures) / threshold
-    missing = lines * functional.relu(_STRONG - _largest_near(sizes, _NEAR))
-    wrong = (1 - _largest_near(lines, _AWAY)) * functional.relu(sizes - _WEAK)
     # Where a crop has few lines, wrong ones would count without bound; a whole clip has at least so many.
     count = lines.sum(dim=(1, 2, 3)).clamp_min((1 - AUTO_PERCENTILE / 100) * lines[0].numel())
-    return (missing + _WRONG * wrong).sum(dim=(1, 2, 3)) / count
+    return off_lines(sizes, lines) / count
+
+
+def off_lines(sizes: Float[Tensor, "b f y x"], lines: Float[Tensor, "b f y x"]) -> Float[Tensor, " b"]:
+    """Sum what edges lack on lines, and what there is of them away from all lines.
+
+    Args:
+        sizes: How strong edges are, in units of the threshold.
+        lines: 1 on lines, 0 elsewhere.
+
+    Returns:
+        For each clip the sum over its pixels.
+    """
+    missing = lines * functional.relu(STRONG - _largest_near(sizes, _NEAR))
+    wrong = (1 - _largest_near(lines, _AWAY)) * functional.relu(sizes - WEAK)
+    return (missing + WRONG * wrong).sum(dim=(1, 2, 3))
 
 
 def gradients_of(pictures: Pictures) -> Float[Tensor, "b f y x"]:

@@ -33,7 +33,7 @@ from iclora.reference import (
 from iclora.sampling import Latents, Prompt, add_noise, denoiser, sample, start
 from iclora.training.batches import Batch
 from iclora.training.chance import Chance, noise_of
-from iclora.training.judging import Judge
+from iclora.training.judging import Judge, judged_steps
 from iclora.transformer import Stream, velocity
 
 
@@ -143,7 +143,7 @@ class Learner(nn.Module):
     ) -> Float[Tensor, " b"]:
         """Sample up to a step of the schedule, and judge the guess there."""
         device, schedule = sequence.clean.device, feedback.schedule
-        steps = [step for step, sigma in enumerate(schedule[:-1]) if step and sigma <= feedback.from_noise]
+        steps = judged_steps(schedule, feedback.from_noise)
         rng = np.random.default_rng(chance.noise_seed)
         step, seed, place = int(rng.choice(steps)), int(rng.integers(2**62)), int(rng.integers(2**62))
         prompt = Prompt(video=batch.context.to(self.dtype), mask=batch.context_mask)

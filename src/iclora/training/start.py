@@ -23,7 +23,7 @@ from iclora.plan import ModelFacts, model_facts
 from iclora.training.batches import Disk, Memory, Order, Size, sort_by_size
 from iclora.training.config import TrainingSettings, to_yaml
 from iclora.training.estimate import bytes_of_clips
-from iclora.training.judging import JUDGED, Judge
+from iclora.training.judging import JUDGED, Judge, judged_steps
 from iclora.training.loss import Feedback, Learner, Place
 from iclora.training.model import Base, dtype_of, load_base, make_optimizer
 from iclora.training.official import find_root
@@ -265,7 +265,7 @@ def _feedback(
     if not judged or base.components is None:
         return None
     schedule, first = facts.recipe.sigmas, settings.feedback.from_noise
-    if min(schedule[1:-1], default=1.0) > first:
+    if not judged_steps(schedule, first):
         raise RequestError(
             f"No step of {settings.model}'s schedule begins at a noise level below {first}; set "
             f"feedback.from_noise to one of {', '.join(map(str, schedule[1:-1]))}."
