@@ -28,7 +28,7 @@ esac
 """
 
 
-SECOND = ("tracks", "risograph", "one-way-first", "union-one-way")
+SECOND = ("tracks-first", "tracks", "risograph", "one-way-first", "union-one-way")
 
 
 def run(folder: Path, **said: str) -> tuple[int, list[str]]:
@@ -75,16 +75,20 @@ def test_all_four_are_trained_and_installed(tmp_path: Path) -> None:
     lanes = [[name for name in outputs(asked) if trained[name][0] == gpu] for gpu in "01"]
     assert lanes == [
         ["probe/union-first", "union-first", "union"],
-        ["tracks", "risograph", "one-way-first", "union-one-way"],
+        ["tracks-first", "tracks", "risograph", "one-way-first", "union-one-way"],
     ]
     assert not any("--nproc-per-node" in line for line in trained.values())
     assert " steps=60 " in trained["probe/union-first"] and " steps=77 " in trained["union-first"]
-    assert " steps=9 " in trained["tracks"] and "steps=" not in trained["risograph"]
+    assert " steps=9 " in trained["tracks-first"] and "steps=" not in trained["risograph"]
     assert "run/pairs/union " in trained["one-way-first"] and "run/pairs/tracks " in trained["tracks"]
-    begun = {"union": "union-first/union", "union-one-way": "one-way-first/union-one-way"}
+    begun = {
+        "union": "union-first/union",
+        "union-one-way": "one-way-first/union-one-way",
+        "tracks": "tracks-first/tracks",
+    }
     for name, file in begun.items():
         assert f"adapter.begin={tmp_path}/run/{file}.safetensors" in trained[name]
-        assert "feedback.weight=1" in trained[name]
+        assert f"feedback.weight={2 if name == 'tracks' else 1}" in trained[name]
     assert f"adapter.begin={tmp_path}/run/union-first/union.safetensors" in trained["one-way-first"]
     assert all("--set compile=false" in line for line in trained.values())
     installed = {path.name for path in (tmp_path / "installed").iterdir()}
@@ -113,20 +117,31 @@ def test_only_the_gpus_that_are_to_be_seen_are_used(tmp_path: Path) -> None:
 def test_one_gpu_does_one_after_the_other(tmp_path: Path) -> None:
     code, asked = run(tmp_path, GPUS_THERE="1")
     assert code == 0
-    assert outputs(asked) == ["union-first", "union", "tracks", "risograph", "one-way-first", "union-one-way"]
+    assert outputs(asked) == ["union-first", "union", *SECOND]
 
 
 def test_what_failed_is_done_again_and_nothing_else(tmp_path: Path) -> None:
     code, asked = run(tmp_path, UNION_MINUTES="5", GPUS_THERE="1", FAIL="tracks")
-    assert code == 3 and outputs(asked) == ["probe/union-first", "union-first", "union", "tracks"]
+    assert code == 3 and outputs(asked) == [
+        "probe/union-first",
+        "union-first",
+        "union",
+        "tracks-first",
+        "tracks",
+    ]
     assert not (tmp_path / "installed").exists()
     code, asked = run(tmp_path, UNION_MINUTES="5", GPUS_THERE="1")
     assert code == 0 and outputs(asked) == ["tracks", "risograph", "one-way-first", "union-one-way"]
 
 
-@pytest.mark.parametrize(("name", "style"), [("risograph", True), ("tracks", False)])
-def test_one_alone_renders_only_what_it_needs(tmp_path: Path, name: str, style: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "stages", "style"),
+    [("risograph", ["risograph"], True), ("tracks", ["tracks-first", "tracks"], False)],
+)
+def test_one_alone_renders_only_what_it_needs(
+    tmp_path: Path, name: str, stages: list[str], style: bool
+) -> None:
     code, asked = run(tmp_path, ADAPTERS=name, INSTALL="")
-    assert code == 0 and outputs(asked) == [name] and not (tmp_path / "installed").exists()
+    assert code == 0 and outputs(asked) == stages and not (tmp_path / "installed").exists()
     rendered = [line for line in asked if "toyworld.pairs" in line]
     assert len(rendered) == 2 and all(("--style" in line) is style for line in rendered)

@@ -12,7 +12,7 @@ from torch import Tensor
 from iclora import Clip, checkpoints
 from iclora.pipeline import encode_frames, pixels_of
 from iclora.training import judging
-from iclora.training.judging import JUDGED, Judge, edges_apart
+from iclora.training.judging import JUDGED, Judge, edges_apart, moved_apart
 from tests.training.edges import pictures_of, step
 from toyworld.render import HELD_OUT_SEED_START, render
 
@@ -58,6 +58,24 @@ def test_edges_must_be_there_and_nowhere_else() -> None:
     assert same == pytest.approx(0, abs=1e-6) and near == pytest.approx(0, abs=1e-6)
     assert 0 < weak < none < moved
     assert none == pytest.approx(judging.STRONG, rel=0.05)
+
+
+def test_what_moves_must_be_where_it_goes() -> None:
+    def bar(*starts: int) -> Tensor:
+        frames = [np.zeros((8, 40), np.float32) for _ in starts]
+        for frame, start in zip(frames, starts, strict=True):
+            frame[:, start : start + 8] = 255
+        return pictures_of(*frames)
+
+    clip = bar(0, 8, 16)
+    same, still, half, changed = (
+        moved_apart(one, clip).item() for one in (clip, bar(0, 0, 0), bar(0, 8, 0), 0 * clip)
+    )
+    assert same == 0 and still == 1
+    assert half == pytest.approx(0.5)  # of two changed frames one is right
+    assert changed == pytest.approx(0.5)  # grey is half as far from either colour as they are from each other
+    nothing = moved_apart(bar(0, 8), bar(0, 0)).item()
+    assert nothing == 0  # what moves without being asked to is for flow matching to mend
 
 
 @cache

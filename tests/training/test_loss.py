@@ -209,3 +209,5 @@ def test_the_judged_guess_is_that_of_sampling(micro_model: Path) -> None:
     found = judge.guesses[0].detach()
     assert torch.allclose(found, unpatchify(expected, LatentGrid(frames=2, height=4, width=4)), atol=1e-6)
     assert torch.equal(learner(batch, chance)[0], losses)  # nothing judged, the same loss
+    # What moves is judged where the first frame is given alone.
+    assert (learner(batch, chance, ["tracks"] * 3)[1] > 0).tolist() == [True, False, False]

@@ -1,12 +1,13 @@
 """Feedback from what is made: a guess is decoded, its control is found again, and compared with the clip's.
 
-    guess ───► pictures ─► edges, depth or skeletons ─┐
-                                                      ├─► how far apart they are, for each clip
-    clip  ───► pictures ─► edges, depth or skeletons ─┘
+    guess ───► pictures ─► edges, depth, skeletons or what moves ─┐
+                                                                  ├─► how far apart they are, for each clip
+    clip  ───► pictures ─► edges, depth, skeletons or what moves ─┘
 
 Flow matching teaches the mean of all clips that fit, and that is blurred: edges of a mean are weak. What is
-found again is differentiable here: sizes of gradients instead of the yes or no of an edge detector, and the
-maps of the package's own networks.
+found again is differentiable here: sizes of gradients instead of the yes or no of an edge detector, the maps
+of the package's own networks, and instead of points that are followed, the pictures where they go: with the
+first frame given, what moves along given tracks can hardly look otherwise than in the clip.
 
 Source: the cycle consistency of Li et al., "ControlNet++" (ECCV 2024), here on the model's own way through
 its schedule.
@@ -42,6 +43,10 @@ STRONG, WEAK = 1.3, 0.3
 """How strong an edge should be on a line, and may be away from all, in units of the clip's own threshold."""
 WRONG = 0.5
 """What an edge of strength 1 in the wrong place weighs, a missing one being 1."""
+MOVED = 0.1
+"""How far a pixel's colour, of -1..1, is from that in the first frame where something moves."""
+LEAST_MOVED = 0.01
+"""Share of a clip's pixels that count as moved at least: a still one is no more to be missed than that."""
 _NEAR, _AWAY = 2, 4
 """Pixels within which an edge is on its line, and beyond which it is on none."""
 _SAMPLES = 200_000
@@ -155,6 +160,23 @@ def off_lines(sizes: Float[Tensor, "b f y x"], lines: Float[Tensor, "b f y x"]) 
     missing = lines * functional.relu(STRONG - _largest_near(sizes, _NEAR))
     wrong = (1 - _largest_near(lines, _AWAY)) * functional.relu(sizes - WEAK)
     return (missing + WRONG * wrong).sum(dim=(1, 2, 3))
+
+
+def moved_apart(pictures: Pictures, wanted: Pictures) -> Float[Tensor, " b"]:
+    """Where colours change in the clip, compare those of the guess.
+
+    Args:
+        pictures: RGB, -1..1, with a gradient.
+        wanted: The clips.
+
+    Returns:
+        For each clip 0 where what moves is where it is in the clip, 1 where it stays in its first frame's place.
+    """
+    change = (wanted - wanted[:, :, :1]).abs().mean(dim=1)
+    moved = change * (change > MOVED)
+    apart = (pictures - wanted).abs().mean(dim=1) * (change > MOVED)
+    least = MOVED * LEAST_MOVED * change[0].numel()
+    return apart.sum(dim=(1, 2, 3)) / moved.sum(dim=(1, 2, 3)).clamp_min(least)
 
 
 def gradients_of(pictures: Pictures) -> Float[Tensor, "b f y x"]:
@@ -275,5 +297,8 @@ JUDGED: Mapping[str, Callable[[torch.device], Find]] = {
     "canny": lambda device: edges_apart,
     "depth": _depth_judge,
     "pose": _pose_judge,
+    "tracks": lambda device: moved_apart,
 }
 """Controls that can be judged, and what makes their judge on a device."""
+FROM_FIRST_FRAME = ("tracks",)
+"""Those that are judged where the first frame is given alone: elsewhere, what moves may look as it likes."""

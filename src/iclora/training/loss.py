@@ -33,7 +33,7 @@ from iclora.reference import (
 from iclora.sampling import Latents, Prompt, add_noise, denoiser, sample, start
 from iclora.training.batches import Batch
 from iclora.training.chance import Chance, noise_of
-from iclora.training.judging import Judge, judged_steps
+from iclora.training.judging import FROM_FIRST_FRAME, Judge, judged_steps
 from iclora.transformer import Stream, velocity
 
 
@@ -157,13 +157,18 @@ class Learner(nn.Module):
             guess = denoise(Latents(video=noisy), schedule[step]).video[:, : sequence.num_target]
         grid = grid_of(batch.target)
         losses = feedback.judge.losses(unpatchify(guess, grid), batch.target, controls, seed=place)
-        # Who is shown another clip's reference has nothing to follow.
-        own = torch.from_numpy(~np.asarray(chance.strangers)).to(device, non_blocking=True)
-        return losses * own
+        return losses * torch.from_numpy(_can_be_judged(controls, chance)).to(device, non_blocking=True)
 
     def _mixed(self, device: torch.device) -> torch.autocast:
         mixed = self.dtype in (torch.bfloat16, torch.float16)
         return torch.autocast(device.type, self.dtype, enabled=mixed)
+
+
+def _can_be_judged(controls: Sequence[str], chance: Chance) -> np.ndarray:
+    """Say which clips have something to follow: their own reference, and a first frame where it takes one."""
+    needs = np.isin(np.asarray(controls), FROM_FIRST_FRAME)
+    own: np.ndarray = ~np.asarray(chance.strangers) & (~needs | np.asarray(chance.first_frame))
+    return own
 
 
 def lay_out(batch: Batch, chance: Chance, place: Place) -> TokenSequence:
