@@ -1,4 +1,4 @@
-"""Whatever is combined: the forward of random layouts is the plain formula, in each way that it runs."""
+"""Whatever is combined: the forward of random layouts is the plain formula, in each way and type it runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from tests.small_models import (
     FACTORS,
     audio_target,
     contexts,
+    control,
     keyframe,
     stream,
     transformer,
@@ -134,3 +136,34 @@ def test_any_layout_is_the_plain_formula(
     torch.testing.assert_close(ours[0][:, moves], expected[0][:, moves], rtol=1e-4, atol=1e-5)
     if ours[1] is not None and expected[1] is not None:
         torch.testing.assert_close(ours[1], expected[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("with_gradients", [False, True])
+def test_half_precision(dtype: torch.dtype, *, with_gradients: bool) -> None:
+    """Video, sound and gradients, with a picture, a strength, and a mask that hides what it can."""
+    model = transformer()
+    mask = torch.tensor([[0.0, 0.3, 1.0], [0.0, 0.0, 0.7]])
+    items = [keyframe(), control(attention_strength=0.5), control(seed=3, attention_mask=mask)]
+    sequence = assemble(video_target(), items)
+
+    def results(dtype: torch.dtype) -> tuple[Tensor, ...]:
+        context, audio_context = contexts(model)
+        streams = (
+            replace(one, latents=one.latents.to(dtype), context=one.context.to(dtype))
+            for one in (stream(sequence, context), stream(audio_target(), audio_context, seed=6))
+        )
+        with torch.inference_mode(not with_gradients):
+            moved, heard = velocity(model.to(dtype), *streams)
+        assert heard is not None
+        if not with_gradients:
+            return moved, heard
+        weights = [
+            model.transformer_blocks[0].attn1.to_k.weight,
+            model.transformer_blocks[1].attn1.to_q.weight,
+        ]
+        return torch.autograd.grad(moved.square().mean() + heard.square().mean(), weights)
+
+    for full, half in zip(results(torch.float32), results(dtype), strict=True):
+        assert half.dtype == dtype
+        assert (half.float() - full).norm() / full.norm() < 0.03
