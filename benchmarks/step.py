@@ -2,14 +2,13 @@
 
     python benchmarks/step.py --check                   a small model on any machine; `make bench`
     python benchmarks/step.py --size full --compile     LTX-2.3 geometry, 19 B parameters, on one GPU
-        --diffusers --steps 8 --markdown step.md        ... with all there is
+        --diffusers --official --steps 8                ... with all there is
     torchrun --nproc-per-node 2 benchmarks/step.py ...  a video over two GPUs
 
 Weights are random: time and memory do not depend on them.
 """
 
 import argparse
-import importlib.util
 import os
 import statistics
 import sys
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from step_cases import LAYOUTS, SIZES, Ours, Run, build, diffusers_run, inputs_of, sequence_of
 from step_memory import attention_memory, dense_attention, fast_attention, growth, peak_bytes
+from step_official import is_importable, official_of, official_run
 from torch.utils.flop_counter import FlopCounterMode
 
 from iclora.attention import dense_weights, pair_weights
@@ -84,11 +84,15 @@ def runs_of(model: Any, layout: str, arguments: argparse.Namespace) -> Iterator[
         yield row, ours
         if LAYOUTS[layout]:
             yield replace(row, keys="kept"), replace(ours, kept=kept)
-        if not arguments.diffusers or weighting in ("mask", "region"):
+        if weighting in ("mask", "region"):
             continue
         pairs = pair_weights(sequence)
         mask = None if pairs is None else dense_weights(pairs).to(size.dtype)
-        yield replace(row, program="diffusers"), diffusers_run(model, video, audio, mask)
+        if arguments.diffusers:
+            yield replace(row, program="diffusers"), diffusers_run(model, video, audio, mask)
+        if arguments.official:
+            official = official_of(model, compiled=arguments.compile)
+            yield replace(row, program="official"), official_run(official, video, audio, mask)
 
 
 def wait(device: torch.device) -> None:
@@ -285,7 +289,7 @@ def described(model: Any, arguments: argparse.Namespace) -> str:
     cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else f"CPU, {torch.get_num_threads()} threads"
     count = sum(parameter.numel() for parameter in model.parameters())
-    official = "importable, but not timed" if importlib.util.find_spec("ltx_core") else "not importable"
+    official = "importable" if is_importable() else "not importable"
     return (
         f"{arguments.num_gpus} x {name}, torch {torch.__version__}; size {arguments.size}: "
         f"{count / 1e9:.2f} B parameters, {SIZES[arguments.size].dtype}"
@@ -309,6 +313,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=0, help="also time that many steps in a row")
     parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--diffusers", action="store_true", help="time diffusers' own forward as well")
+    parser.add_argument("--official", action="store_true", help="time that of the official package as well")
     parser.add_argument(
         "--no-audio", dest="audio", action="store_false", help="leave audio out of our forward"
     )
@@ -317,8 +322,10 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="hold the bounds on time and memory, or exit 1")
     arguments = parser.parse_args(words)
     arguments.num_gpus = int(os.environ.get("WORLD_SIZE", 1))
-    if arguments.num_gpus > 1 and arguments.diffusers:
-        parser.error("diffusers' own forward is timed on one GPU: leave --diffusers out")
+    if arguments.num_gpus > 1 and (arguments.diffusers or arguments.official):
+        parser.error("other forwards are timed on one GPU: leave --diffusers and --official out")
+    if arguments.official and (arguments.fp8 or not is_importable()):
+        parser.error("--official needs the package ltx_core on PYTHONPATH, and takes no --fp8")
     on_gpu = arguments.device.startswith("cuda")
     if on_gpu and not torch.cuda.is_available():
         parser.error("there is no GPU here: use --device cpu with --size small or micro")

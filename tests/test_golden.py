@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from iclora import adapters
-from iclora.attention import dense_weights, pair_weights
+from iclora.attention import dense_weights, kernels, pair_weights
 from iclora.checkpoints import load_transformer
 from iclora.geometry import LatentFactors, LatentGrid
 from iclora.reference import (
@@ -100,7 +100,7 @@ def model(adapter: str | None, weight: float) -> Any:
 
 
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours - theirs).norm() / theirs.norm())
+    return float((ours.detach() - theirs).norm() / theirs.norm())
 
 
 def test_schedule() -> None:
@@ -127,15 +127,21 @@ def test_attention_weights_are_exact(name: str) -> None:
 
 
 @pytest.mark.parametrize("clean_too", [True, False])
+@pytest.mark.parametrize("way", ["kernels", "no kernel", "gradients"])
 @pytest.mark.parametrize("name", INDEX["cases"])
-def test_one_forward(name: str, *, clean_too: bool) -> None:
+def test_one_forward(name: str, way: str, monkeypatch: pytest.MonkeyPatch, *, clean_too: bool) -> None:
+    """By kernels that tell their sums, as where there are none (MPS), and as in training."""
+    if way == "no kernel":
+        monkeypatch.setattr(kernels, "kernel_of", lambda *tensors: None)
     golden = case(name)
+    transformer = model(golden.adapter, golden.weight)
     sigma = torch.full((INDEX["latent_shape"][0],), 0.725)
     context, audio_context = figures()["video_context"], figures()["audio_context"]
-    noisy, noise = golden.figures["noisy"], golden.figures["audio_noise"]
-    with torch.inference_mode():
+    noisy, noise = golden.figures["noisy"].clone(), golden.figures["audio_noise"]
+    noisy.requires_grad_(way == "gradients")
+    with torch.inference_mode(way != "gradients"):
         video, audio = velocity(
-            model(golden.adapter, golden.weight),
+            transformer,
             Stream(latents=noisy, sequence=golden.video, sigma=sigma, context=context),
             Stream(latents=noise, sequence=golden.audio, sigma=sigma, context=audio_context),
             clean_too=clean_too,
@@ -145,7 +151,7 @@ def test_one_forward(name: str, *, clean_too: bool) -> None:
         moving = golden.video.mask > 0
         moving[:, : golden.video.num_target] = True
         expected = torch.where(moving[..., None], expected, 0)
-    assert audio is not None
+    assert audio is not None and video.requires_grad == (way == "gradients")
     assert relative_error(video, expected) < 1e-5
     assert relative_error(audio, golden.figures["audio_velocity_at_0.725"]) < 1e-5
 

@@ -23,7 +23,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, film_path: Pa
     commands = [
         line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
     ]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command.split("  #")[0])][1:]
         done = CliRunner().invoke(app, words)

@@ -362,19 +362,6 @@ def test_compiled_blocks_share_a_graph_and_change_nothing(monkeypatch: pytest.Mo
     assert len(graphs) == 2  # of all blocks but the last, and of that
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision(dtype: torch.dtype) -> None:
-    model = transformer()
-    context, _ = contexts(model)
-    video = stream(assemble(video_target(), [control(attention_strength=0.5)]), context)
-    with torch.inference_mode():
-        full, _ = velocity(model, video)
-        halved = replace(video, latents=video.latents.to(dtype), context=context.to(dtype))
-        half, _ = velocity(model.to(dtype), halved)
-    assert half.dtype == dtype
-    assert (half.float() - full).norm() / full.norm() < 0.03
-
-
 def test_streams_may_have_different_numbers_of_heads() -> None:
     model = transformer(audio_num_attention_heads=4, audio_attention_head_dim=4)
     context, audio_context = contexts(model)

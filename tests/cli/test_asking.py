@@ -185,3 +185,22 @@ def test_labels_of_what_is_named_once_or_alike(
 def test_a_result_of_one_frame_is_said_right(micro_model: Path) -> None:
     shown = invoke("plan", "--model", micro_model, "-p", "a", "--frames", "1").stdout
     assert "result    64x64, 1 frame, " in shown
+
+
+def test_each_control_has_words_of_its_own(micro_model: Path, folder: Path) -> None:
+    film, mask, output = folder / "film.mp4", folder / "mask", folder / "out.mp4"
+    words = ["generate", "--model", micro_model, "--prompt", "a ball", "-o", output, "--frames", 17]
+    words += ["--control", f"canny={film},attention=0.4,strength=0.9,mask={mask},thickness=2"]
+    words += ["--control", f"canny={film},downscale=1,temporal=2"]
+    assert (result := invoke(*words)).exit_code == 0, result.output
+    first, second = json.loads((folder / "out.mp4.json").read_text())["plan"]["references"]
+    assert (first["attention_strength"], first["strength"], first["masked"]) == (0.4, 0.9, True)
+    assert (first["temporal_factor"], first["num_frames"], first["dials"]["thickness"]) == (1, 17, 2)
+    assert (second["attention_strength"], second["strength"], second["masked"]) == (1.0, 1.0, False)
+    assert (second["downscale"], second["temporal_factor"], second["num_frames"]) == (1, 2, 9)
+    wrong = invoke(*words, "--overwrite", "--control", f"canny={film},attention=much")
+    assert wrong.exit_code == 1 and "attention='much' is not a number" in wrong.stderr
+    still = media.save(moving_square(num_frames=1), folder / "still.mp4").read_bytes()
+    onto = ["--control", f"canny={film},mask={folder / 'still.mp4'}", "-o", folder / "still.mp4"]
+    assert invoke(*words[:5], *onto, "--overwrite").exit_code == 1
+    assert (folder / "still.mp4").read_bytes() == still

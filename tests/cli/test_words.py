@@ -69,17 +69,19 @@ def test_commas_of_a_file_that_exists_are_its_own(tmp_path: Path, monkeypatch: p
 
 def test_reference() -> None:
     assert words.parse_reference("in.mp4") == ReferenceWords(path=Path("in.mp4"))
-    said = words.parse_reference("a,b.mp4,strength=0.5,attention=.25,mask=m.png,downscale=2")
-    assert said == ReferenceWords(
-        path=Path("a,b.mp4"), strength=0.5, attention=0.25, mask=Path("m.png"), downscale=2
-    )
+    said = words.parse_reference("a,b.mp4,strength=0.5,attention=.25,mask=m.png,downscale=2,temporal=3")
+    dials = {"strength": 0.5, "attention": 0.25, "mask": Path("m.png"), "downscale": 2, "temporal": 3}
+    assert said == ReferenceWords(path=Path("a,b.mp4"), **dials)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "names no clip"),
-        ("in.mp4,weight=1", "unknown word 'weight'; accepted are strength, attention, mask, downscale"),
+        (
+            "in.mp4,weight=1",
+            "unknown word 'weight'; accepted are strength, attention, mask, downscale, temporal",
+        ),
         ("in.mp4,strength=much", "strength='much' is not a number"),
         ("in.mp4,downscale=1.5", "downscale='1.5' is not a number"),
     ],

@@ -8,8 +8,8 @@ import torch
 from diffusers import LTX2VideoTransformer3DModel
 
 from iclora import checkpoints, load
-from iclora.plan import Plan, PlannedMemory, Request, make_plan
-from iclora.plan.memory import ESTIMATE_ERROR, check_memory, decoding_bytes, peak_bytes
+from iclora.plan import Plan, PlannedMemory, ReferenceRequest, Request, Source, make_plan
+from iclora.plan.memory import ESTIMATE_ERROR, check_kept, check_memory, decoding_bytes, peak_bytes
 from iclora.plan.values import Findings
 
 GIB = 2**30
@@ -166,3 +166,39 @@ def test_the_plan_stops_on_it(micro_model: Path, monkeypatch: pytest.MonkeyPatch
     made = plan(micro_model, device="cuda")
     assert any(one.level == "error" and "of memory are needed" in one.text for one in made.findings)
     assert made.to_json()["num_memory_bytes"] == made.memory.total
+
+
+@pytest.mark.parametrize(
+    ("num_kept", "beginning"),
+    [
+        (60, None),
+        (
+            61,
+            "warning: About 61 GiB are kept of references in the computer's memory, which has 60 GiB free of",
+        ),
+        (81, "error: About 81 GiB are kept"),
+    ],
+)
+def test_the_computer_needs_room_for_what_a_card_keeps_there(
+    monkeypatch: pytest.MonkeyPatch, num_kept: int, beginning: str | None
+) -> None:
+    monkeypatch.setattr("iclora.plan.memory.free_bytes", lambda: 60 * GIB)
+    monkeypatch.setattr("iclora.plan.memory.total_bytes", lambda: 80 * GIB)
+    findings = Findings()
+    check_kept(num_kept * GIB, findings)
+    found = [f"{one.level}: {one}" for one in findings]
+    assert [one[: len(beginning or "")] for one in found] == ([] if beginning is None else [beginning])
+
+
+def test_what_is_kept_is_counted_where_it_lies(micro_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU the computer's memory is the device's; beside a card it is looked at by itself."""
+    source = Source(label="in.mp4", height=64, width=64, num_frames=9, fps=16.0)
+    words: dict[str, Any] = {"references": (ReferenceRequest(source=source, control="canny"),)}
+    words |= {"reference_cache": "every:4,host"}
+    here = plan(micro_model, **words)
+    assert here.memory.kept == here.reference_cache.num_bytes > 0
+    card(monkeypatch, free=70, total=80)
+    monkeypatch.setattr("iclora.plan.memory.free_bytes", lambda: 1)
+    beside = plan(micro_model, device="cuda", **words)
+    assert beside.memory.kept == 0 and beside.reference_cache == here.reference_cache
+    assert any("are kept of references in the computer's memory" in one.text for one in beside.findings)

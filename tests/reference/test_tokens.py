@@ -1,6 +1,7 @@
 """References, masks and token sequences."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from iclora.reference import (
     reference_tokens,
     target_sequence,
 )
-from tests.small_models import control, video_target
+from iclora.transformer import velocity
+from tests.small_models import contexts, control, stream, transformer, video_target
 
 FACTORS = LatentFactors(time=8, height=32, width=32)
 CLIP = Clip(frames=np.zeros((1, 4, 4, 3), dtype=np.uint8), fps=24.0)
@@ -144,3 +146,18 @@ def test_invisible_items_are_left_out() -> None:
     assert sequence.lengths == (12, 12)
     assert torch.equal(sequence.clean, assemble(video_target(), [shown]).clean)
     assert assemble(video_target(), [shown]).visible is None
+
+
+@pytest.mark.parametrize(
+    "hidden", [{"attention_strength": 0.0}, {"attention_mask": torch.tensor([[0.0, 0.3, 1.0]])}]
+)
+def test_what_was_found_out_in_sampling_serves_gradients_too(hidden: dict[str, Any]) -> None:
+    sequence = assemble(video_target(), [control(**hidden), control(attention_strength=0.5)])
+    model = transformer()
+    context, _ = contexts(model)
+    with torch.inference_mode():
+        sampled, _ = velocity(model, stream(sequence, context))
+    trained, _ = velocity(model, stream(sequence, context))
+    (gradient,) = torch.autograd.grad(trained.square().mean(), model.proj_in.weight)
+    torch.testing.assert_close(trained, sampled, rtol=1e-4, atol=1e-5)
+    assert gradient.norm() > 0

@@ -216,13 +216,16 @@ def _evened(said: PlanWords) -> PlanWords:
 def _control_of(text: str) -> ReferenceWords:
     """Read one `--control`, and refuse dials that cannot be, or need what is not here, before any file."""
     kind, path, said = words.parse_control(text, controls.CONTROLS)
+    drawn = controls.dials_of(kind)  # green has a mask of its own
+    own = {word: said.pop(word) for word in words.REFERENCE_WORDS if word in said and word not in drawn}
     try:
         dials = controls.read_dials(kind, said)
     except RequestError as error:
         raise RequestError(f"--control {text!r}: {error}") from None
     if "canvas" in dials:
         words.parse_size(dials["canvas"], "canvas")
-    return ReferenceWords(path=path, control=kind, dials=dials)
+    rest = words.read_reference_words(f"--control {text!r}", own)
+    return ReferenceWords(path=path, control=kind, dials=dials, **rest)
 
 
 def _open(wanted: list[ReferenceWords], said: PlanWords, facts: ModelFacts, report: Progress) -> list[Given]:
@@ -372,6 +375,7 @@ def _request_of(one: Given, source: Source, name: str, said: PlanWords) -> Refer
         attention_strength=said.attention_strength if one.said.attention is None else one.said.attention,
         masked=one.said.mask is not None,
         downscale=one.said.downscale,
+        temporal_factor=one.said.temporal,
     )
 
 

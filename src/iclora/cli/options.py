@@ -37,7 +37,7 @@ class PlanWords:
             "--control",
             metavar="KIND=IN[,DIAL=..]",
             help="Extract a control from a film and follow it: canny=IN,thickness=3. Dials are those of "
-            "'iclora control KIND'. Or tracks=FILE.json.",
+            "'iclora control KIND', and the words of --reference. Or tracks=FILE.json.",
         ),
     ] = field(default_factory=list)
     reference: Annotated[
@@ -45,7 +45,8 @@ class PlanWords:
         typer.Option(
             "--reference",
             metavar="CLIP[,WORD=..]",
-            help="Follow a ready control clip; words: strength=0..1 attention=0..1 mask=FILE downscale=N.",
+            help="Follow a ready control clip; words: strength=0..1 attention=0..1 mask=FILE downscale=N "
+            "temporal=N.",
         ),
     ] = field(default_factory=list)
     image: Annotated[

@@ -11,6 +11,7 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from iclora.errors import RequestError
@@ -20,7 +21,7 @@ Words = TypeVar("Words")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReferenceWords:
-    """One `--reference CLIP[,strength=..][,attention=..][,mask=..][,downscale=..]`, or one `--control`.
+    """One `--reference CLIP[,strength=..][,attention=..][,mask=..]..` or `--control KIND=CLIP[,..]`.
 
     Attributes:
         path: The clip.
@@ -30,6 +31,7 @@ class ReferenceWords:
         attention: How much they are looked at, 0..1; None: what `--attention-strength` says.
         mask: Picture or clip that says where they are looked at; None: what `--attention-mask` says.
         downscale: How many times smaller than the result it is encoded; None: what the adapter says.
+        temporal: How many frames of the result one of its frames stands for; None: what the adapter says.
     """
 
     path: Path
@@ -39,6 +41,13 @@ class ReferenceWords:
     attention: float | None = None
     mask: Path | None = None
     downscale: int | None = None
+    temporal: int | None = None
+
+
+REFERENCE_WORDS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
+    {"strength": float, "attention": float, "mask": Path, "downscale": int, "temporal": int}
+)
+"""What may be said of one reference or control, beside how it is drawn."""
 
 
 def words_of(options: type[Words]) -> Callable[[Callable[[Words], None]], Callable[..., None]]:
@@ -202,7 +211,7 @@ def parse_dials(text: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
 
 
 def parse_reference(text: str) -> ReferenceWords:
-    """Read `CLIP[,strength=..][,attention=..][,mask=..][,downscale=..]`.
+    """Read `CLIP[,strength=..][,attention=..][,mask=..][,downscale=..][,temporal=..]`.
 
     Returns:
         The reference with what was said about it.
@@ -215,23 +224,33 @@ def parse_reference(text: str) -> ReferenceWords:
         raise RequestError(
             f"--reference {text!r} names no clip; write CLIP[,strength=0..1][,attention=0..1]."
         )
-    readers: dict[str, Callable[[str], Any]] = {
-        "strength": float,
-        "attention": float,
-        "mask": Path,
-        "downscale": int,
-    }
+    return ReferenceWords(path=Path(path), **read_reference_words(f"--reference {text!r}", written))
+
+
+def read_reference_words(option: str, written: Mapping[str, str]) -> dict[str, Any]:
+    """Read what was said of one reference.
+
+    Args:
+        option: What to call it.
+        written: The text of each word.
+
+    Returns:
+        The values, by the names of `ReferenceWords`.
+
+    Raises:
+        RequestError: If a word is unknown or a value is not a number.
+    """
     said: dict[str, Any] = {}
     for word, value in written.items():
-        if word not in readers:
+        if word not in REFERENCE_WORDS:
             raise RequestError(
-                f"--reference {text!r} has the unknown word {word!r}; accepted are {', '.join(readers)}."
+                f"{option} has the unknown word {word!r}; accepted are {', '.join(REFERENCE_WORDS)}."
             )
         try:
-            said[word] = readers[word](value)
+            said[word] = REFERENCE_WORDS[word](value)
         except ValueError:
-            raise RequestError(f"--reference {text!r}: {word}={value!r} is not a number.") from None
-    return ReferenceWords(path=Path(path), **said)
+            raise RequestError(f"{option}: {word}={value!r} is not a number.") from None
+    return said
 
 
 def parse_image(text: str) -> tuple[Path, int, float]:

@@ -23,14 +23,11 @@ from iclora.plan.facts import (
 )
 from iclora.plan.keeping import keep_references, looks_one_way
 from iclora.plan.laying import Canvas, lay_reference
-from iclora.plan.memory import check_memory, estimate_memory
+from iclora.plan.memory import plan_memory
 from iclora.plan.values import (
     Findings,
     Plan,
     PlannedAdapter,
-    PlannedCache,
-    PlannedMemory,
-    PlannedReference,
     ReferenceRequest,
     Request,
 )
@@ -96,7 +93,7 @@ def make_plan(request: Request) -> Plan:
         **_audio(request, facts, canvas),
         adapters=tuple(adapters),
         references=tuple(references),
-        memory=_memory(request, facts, canvas.grid, adapters, references, cache, findings),
+        memory=plan_memory(request, facts, canvas.grid, adapters, references, cache, findings),
         findings=tuple(findings),
     )
 
@@ -323,24 +320,6 @@ def _check_amount(grid: LatentGrid, facts: ModelFacts, findings: Findings) -> No
             findings.error(f"{text}; at most {MAX_SIZE_SHARE} times is accepted.", advice)
         else:
             findings.warning(f"{text}; quality may suffer.", advice)
-
-
-def _memory(  # noqa: PLR0913  all that takes memory
-    request: Request,
-    facts: ModelFacts,
-    grid: LatentGrid,
-    adapters: list[PlannedAdapter],
-    references: list[PlannedReference],
-    cache: PlannedCache,
-    findings: Findings,
-) -> PlannedMemory:
-    """Estimate the memory, and compare it with the device's."""
-    later = sum(image.frame > 0 for image in request.images) * grid.height * grid.width
-    num_tokens = grid.num_tokens + later + sum(one.grid.num_tokens for one in references)
-    kept = 0 if ",host" in cache.mode else cache.num_bytes
-    memory = estimate_memory(facts, adapters, grid, num_tokens, kept, request.dtype, fp8=request.fp8)
-    check_memory(memory, request.device, findings, offload=request.offload, loaded=request.loaded)
-    return memory
 
 
 def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: Findings) -> None:

@@ -26,7 +26,14 @@ from iclora.errors import ModelError
 from iclora.geometry import LatentGrid
 from iclora.media.room import free_bytes, total_bytes
 from iclora.plan.facts import ModelFacts
-from iclora.plan.values import Findings, PlannedAdapter, PlannedMemory
+from iclora.plan.values import (
+    Findings,
+    PlannedAdapter,
+    PlannedCache,
+    PlannedMemory,
+    PlannedReference,
+    Request,
+)
 
 _PARTS = ("transformer", "vae", "connectors", "text_encoder")
 _AUDIO_PARTS = ("audio_vae", "vocoder")
@@ -40,6 +47,40 @@ ESTIMATE_ERROR = 0.25
 """A request is refused only where it would not fit even if the estimate were this much too high. Measured on
 the CPU: steps of `benchmarks/README.md` -1% to +26%; whole runs of the embedded model at 512x512x33 -12%, at
 256x256x33 -34%, as libraries take some 60 MiB of their own there. Not yet measured on a GPU."""
+
+
+def plan_memory(  # noqa: PLR0913  all that takes memory
+    request: Request,
+    facts: ModelFacts,
+    grid: LatentGrid,
+    planned: Sequence[PlannedAdapter],
+    references: Sequence[PlannedReference],
+    cache: PlannedCache,
+    findings: Findings,
+) -> PlannedMemory:
+    """Estimate the memory, and compare it with what the device and the computer have.
+
+    Args:
+        request: What is asked for.
+        facts: The model.
+        grid: Latent grid of the result.
+        planned: The adapters to attach.
+        references: The references as the model will be given them.
+        cache: What is kept of them between steps.
+        findings: What is said is added here.
+
+    Returns:
+        The parts of the estimate, in bytes of the device.
+    """
+    later = sum(image.frame > 0 for image in request.images) * grid.height * grid.width
+    num_tokens = grid.num_tokens + later + sum(one.grid.num_tokens for one in references)
+    elsewhere = ",host" in cache.mode and request.device != "cpu"
+    kept = 0 if elsewhere else cache.num_bytes
+    memory = estimate_memory(facts, planned, grid, num_tokens, kept, request.dtype, fp8=request.fp8)
+    check_memory(memory, request.device, findings, offload=request.offload, loaded=request.loaded)
+    if elsewhere:
+        check_kept(cache.num_bytes, findings)
+    return memory
 
 
 def estimate_memory(
@@ -122,6 +163,27 @@ def check_memory(
         findings.warning(
             text, f"{advice} Or end what else uses the {'memory' if device == 'cpu' else 'card'}."
         )
+
+
+def check_kept(num_bytes: int, findings: Findings) -> None:
+    """Compare what a card's references take in the computer's memory with what is there.
+
+    Args:
+        num_bytes: What is kept of references; in pinned memory, which is not swapped.
+        findings: What is said is added here.
+    """
+    found = _free_and_total("cpu")
+    if found is None or num_bytes <= found[0]:
+        return
+    free, total = found
+    text = (
+        f"About {_gib(num_bytes)} are kept of references in the computer's memory, which has {_gib(free)} "
+        f"free of {_gib(total)}."
+    )
+    advice = (
+        "Keep them on the card (without ,host) or in 8 bits there (every:K,fp8), or ask for fewer frames."
+    )
+    (findings.error if num_bytes > total else findings.warning)(text, advice)
 
 
 def _free_and_total(device: str) -> tuple[int, int] | None:

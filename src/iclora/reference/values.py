@@ -188,6 +188,11 @@ class TokenSequence:
         seen = self.seen
         if all(seen):
             return None
+        with torch.inference_mode(False):  # as it may be asked for again where gradients are wanted
+            return self._left(seen)
+
+    def _left(self, seen: tuple[bool, ...]) -> tuple[Tensor, TokenSequence]:
+        """What stays when items that are not seen are left out."""
         spans = zip(pairwise(accumulate(self.lengths, initial=0)), [True, *seen], strict=True)
         kept = torch.cat([torch.arange(*span, device=self.mask.device) for span, stays in spans if stays])
         stay = [index for index, stays in enumerate(seen) if stays]

@@ -14,19 +14,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import torch
-from torch import Tensor
 
-from iclora.attention import KeyValue
 from iclora.errors import RequestError
 from iclora.reference import TokenSequence
 from iclora.transformer.layers import Kept
+from iclora.transformer.storing import (
+    FP8,
+    Fetcher,
+    Store,
+    StoredBlock,
+    loaded,
+    sides_of,
+    stored,
+    waits_on_host,
+)
 
-Store = Literal["device", "host", "fp8"]
-
-_FP8 = torch.float8_e4m3fn
 _FORM = re.compile(r"(?:(off|exact)|every:([1-9]\d*))(?:,(\w+))?")
 
 
@@ -37,8 +42,8 @@ class CachePolicy:
     Attributes:
         every: Steps from one computation to the next, from 1 up; None: computed once, which is exact for
             one-way references.
-        store: ``device``: as they are; ``host``: in the computer's memory, copied over block by block;
-            ``fp8``: on the device in 8 bits a value, rounded.
+        store: ``device``: as they are; ``host``: in the computer's memory, each block's copied over while
+            the block before it is computed; ``fp8``: on the device in 8 bits a value, rounded.
     """
 
     every: int | None
@@ -93,7 +98,7 @@ class CachePolicy:
 
     def bytes_per_value(self, dtype: torch.dtype) -> int:
         """How much memory a kept value takes where it is computed in a dtype."""
-        return _FP8.itemsize if self.store == "fp8" else dtype.itemsize
+        return FP8.itemsize if self.store == "fp8" else dtype.itemsize
 
 
 def keepable_of(policy: CachePolicy, sequence: TokenSequence) -> int:
@@ -112,14 +117,14 @@ class ReferenceCache:
     def __init__(self, policy: CachePolicy) -> None:
         """Start with nothing kept."""
         self.policy = policy
-        self._blocks: list[_StoredBlock] = []
+        self._blocks: list[StoredBlock] = []
+        self._fetcher: Fetcher | None = None
         self._age = 0
 
     @property
     def num_bytes(self) -> int:
         """Memory that is taken now."""
-        pairs = [pair for block in self._blocks for pair in (block.own, block.heard) if pair is not None]
-        return sum(side.num_bytes for pair in pairs for side in pair)
+        return sum(side.num_bytes for block in self._blocks for side in sides_of(block))
 
     def begin(self) -> bool:
         """Start a step.
@@ -130,71 +135,18 @@ class ReferenceCache:
         self._age += 1
         if self._blocks and (self.policy.every is None or self._age < self.policy.every):
             return False
-        self._blocks = []
+        self._blocks, self._fetcher = [], None
         return True
 
-    def pack(self, kept: Kept) -> _StoredBlock:
+    def pack(self, kept: Kept) -> StoredBlock:
         """Bring keys and values of one block to where they are kept."""
-        own, heard = (
-            None if pair is None else (_stored(pair[0], self.policy), _stored(pair[1], self.policy))
-            for pair in (kept.own, kept.heard)
-        )
-        return _StoredBlock(own=own, heard=heard)
+        return stored(kept, self.policy.store)
 
-    def fill(self, blocks: list[_StoredBlock]) -> None:
+    def fill(self, blocks: list[StoredBlock]) -> None:
         """Keep what `pack` made of each block of a step."""
         self._blocks, self._age = blocks, 0
+        self._fetcher = Fetcher(blocks) if any(map(waits_on_host, blocks)) else None
 
     def load(self, index: int) -> Kept:
         """Return the keys and values of a block, as they were given to `pack` (rounded by fp8)."""
-        block = self._blocks[index]
-        own, heard = (_loaded(pair) for pair in (block.own, block.heard))
-        return Kept(own=own, heard=heard)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Stored:
-    """A tensor where it is kept: its values, times a scale for each head, on a device in a dtype."""
-
-    values: Tensor
-    scale: Tensor | None
-    device: torch.device
-    dtype: torch.dtype
-
-    @property
-    def num_bytes(self) -> int:
-        return self.values.nbytes + (0 if self.scale is None else self.scale.nbytes)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _StoredBlock:
-    own: tuple[_Stored, _Stored] | None
-    heard: tuple[_Stored, _Stored] | None
-
-
-def _stored(tensor: Tensor, policy: CachePolicy) -> _Stored:
-    values, scale = tensor, None
-    if policy.store == "fp8":
-        wide = tensor.float()
-        # A device may take numbers below the smallest normal one for 0, and 0 over 0 is no number.
-        scale = wide.abs().amax(dim=(2, 3), keepdim=True) / torch.finfo(_FP8).max
-        scale = scale.clamp(min=torch.finfo(torch.float32).tiny)
-        values = (wide / scale).to(_FP8)
-    elif policy.store == "host" and tensor.device.type != "cpu":
-        # Copies to and from pinned memory, where there is such, queue up in order with the device's work.
-        pinned = tensor.device.type == "cuda"
-        values = torch.empty_like(tensor, device="cpu", pin_memory=pinned)
-        values.copy_(tensor, non_blocking=pinned)
-    return _Stored(values=values, scale=scale, device=tensor.device, dtype=tensor.dtype)
-
-
-def _loaded(pair: tuple[_Stored, _Stored] | None) -> KeyValue | None:
-    if pair is None:
-        return None
-    key, value = (
-        side.values.to(side.device, non_blocking=side.device.type == "cuda")
-        if side.scale is None
-        else (side.values.float() * side.scale).to(side.dtype)
-        for side in pair
-    )
-    return key, value
+        return loaded(self._blocks[index]) if self._fetcher is None else self._fetcher.load(index)
