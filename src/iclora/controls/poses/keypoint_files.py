@@ -1,9 +1,9 @@
 """Keypoints read from JSON, OpenPose's and COCO's; `keypoint_writing` shows how both are written here.
 
 Read are a list with one OpenPose record for each frame; one such record (one frame); an object whose "frames"
-are such records; a folder of OpenPose's files, one for each frame, in the order of their names; COCO annotations
-and result lists (17 points; frames in the order of the image ids). OpenPose's bodies may have 18 or 25 points.
-Coordinates that all lie in 0..1 are shares of the picture.
+are such records; a folder of OpenPose's files, one for each frame, in the order of their names; COCO
+annotations and result lists (17 points; frames in the order of the image ids). OpenPose's bodies may have 18
+or 25 points. Coordinates that all lie in 0..1 are shares of the picture.
 
 Source: OpenPose doc/02_output.md, COCO data format (keypoint detection), comfyui_controlnet_aux.
 """
