@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from iclora import media
 from iclora.cli import app
+from iclora.controls.depths import RELEASES, video
+from tests.controls.depths import video_files
 from tests.media.exr_files import write_exr
 
 PAGE = (Path(__file__).parents[1] / "docs" / "depth.md").read_text()
@@ -18,12 +20,16 @@ PAGE = (Path(__file__).parents[1] / "docs" / "depth.md").read_text()
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, film_path: Path) -> None:
     shutil.copy(film_path, tmp_path / "in.mp4")
     monkeypatch.chdir(tmp_path)
+    release = RELEASES["video-depth-anything-small"]
+    monkeypatch.setenv("ICLORA_CACHE", str(tmp_path / "cache"))
+    video_files.write(release.by_hand / release.names[0])
+    monkeypatch.setattr(video, "SHORT_SIDE", 28)  # for the sake of speed
     Path("render").mkdir()
     for number in range(9):
         distances = np.linspace(1, 9 + number, 32 * 48, dtype=np.float32).reshape(32, 48)
         write_exr(Path("render") / f"z{number:04}.exr", {"Z": distances})
     lines = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 8
+    assert len(lines) == 9
     for line in lines:
         command = line.split("  #")[0].strip()
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)][1:]

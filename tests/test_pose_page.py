@@ -24,7 +24,7 @@ def test_the_page(
 ) -> None:
     shutil.copy(filmed_clips / "carphone_pristine.mp4", tmp_path / "in.mp4")
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
     for command in COMMANDS:
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)][1:]
         done = CliRunner().invoke(app, words)

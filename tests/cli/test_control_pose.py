@@ -95,6 +95,19 @@ def test_edited_keypoints_are_drawn_as_they_are(tmp_path: Path) -> None:
     assert np.array_equal(media.read(tmp_path / "out").frames, controls.draw_poses(poses).frames)
 
 
+def test_keypoints_as_coco_hold_what_is_drawn(tmp_path: Path) -> None:
+    unsure = person()
+    unsure[4, 2] = 0.2
+    poses = Poses(points=np.array([[unsure]] * 2), height=130, width=200, fps=8.0)
+    source = edited(tmp_path / "a.json", poses)
+    words = (source, "-o", tmp_path / "a.mp4", "--keypoints", tmp_path / "b.coco.json", "--min-score", "0.1")
+    assert run(*words)[0] == 0
+    content = json.loads((tmp_path / "b.coco.json").read_text())
+    assert [one["num_keypoints"] for one in content["annotations"]] == [17, 17]
+    assert run(tmp_path / "b.coco.json", "-o", tmp_path / "c.mp4")[0] == 0
+    assert media.read(tmp_path / "c.mp4").fps == 8.0
+
+
 def test_edited_keypoints_at_another_size_and_clock(tmp_path: Path) -> None:
     poses = Poses(points=np.stack([person()[None]] * 4), height=130, width=200, fps=8.0)
     file = edited(tmp_path / "in.json", poses)

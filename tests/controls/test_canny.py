@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from iclora import media
+from iclora.adherence import line_flicker
 from iclora.clip import Audio, Clip
 from iclora.controls import CONTROLS, canny, drawing_size
-from iclora.controls.canny import BACKENDS
+from iclora.controls.canny import BACKENDS, LEAD_IN
 from iclora.errors import MissingDependencyError, RequestError
 
 
@@ -197,14 +198,32 @@ def test_short_lines_are_left_out() -> None:
 
 
 def test_a_line_that_was_there_stays_below_the_threshold_and_a_new_one_does_not_come() -> None:
-    """Unblurred a step of 30 measures 120, one of 22 measures 88; `high` 100 falls to 80 or rises to 120."""
-    fading = clip_of(step_frame(30), step_frame(22), step_frame(22))
+    """Unblurred a step of 40 measures 160, one of 22 measures 88; `high` 100 falls to 80 or rises to 120."""
+    fading = clip_of(step_frame(40), step_frame(22), step_frame(22))
     dials = {"blur": 0.0, "low": 100.0, "high": 100.0}
     assert [frame.any() for frame in canny(fading, **dials).frames] == [True, False, False]
     assert [frame.any() for frame in canny(fading, **dials, stabilise=0.5).frames] == [True, True, True]
-    coming = clip_of(step_frame(22), step_frame(28))
-    assert [frame.any() for frame in canny(coming, **dials).frames] == [False, True]
-    assert [frame.any() for frame in canny(coming, **dials, stabilise=0.5).frames] == [False, False]
+    coming = clip_of(*[step_frame(22)] * (LEAD_IN + 2), step_frame(28))
+    assert canny(coming, **dials).frames[-1].any()
+    assert not canny(coming, **dials, stabilise=0.5).frames.any()
+
+
+def grainy(num_frames: int) -> Clip:
+    """A step that grain hides and shows: it measures 96 unblurred, the grain's spread is a third of that."""
+    frames = np.repeat(step_frame(24, size=96, column=48)[None], num_frames, axis=0).astype(float) + 60
+    grain = np.random.default_rng(0).normal(0, 5, frames.shape[:3])
+    return Clip(frames=(frames + grain[..., None]).clip(0, 255).astype(np.uint8), fps=24.0)
+
+
+@pytest.mark.parametrize("stabilise", [0.5, 1.0])
+def test_stabilised_lines_are_whole_from_the_first_frame_on(stabilise: float) -> None:
+    """Of 96 pixels; and what is played before the film is not drawn."""
+    dials = {"blur": 0.0, "low": 95.0, "high": 115.0}
+    raw, steady = canny(grainy(20), **dials), canny(grainy(20), **dials, stabilise=stabilise)
+    assert steady.frames.shape == raw.frames.shape
+    broken, whole = ((clip.frames[..., 0] > 0).sum(axis=(1, 2)) for clip in (raw, steady))
+    assert broken.max() < 90 and 90 <= whole.min() and whole.max() <= 105
+    assert line_flicker(steady, flow_of=grainy(20)) < 0.1 * line_flicker(raw, flow_of=grainy(20))
 
 
 def test_scikit_image_finds_nearly_the_same_lines() -> None:

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from iclora import controls
 from iclora.cli import app
-from iclora.controls.depths import RELEASES, anything
+from iclora.controls.depths import RELEASES
 from iclora.controls.poses import ESTIMATORS
 from iclora.doctor import examine
 from iclora.errors import RequestError
@@ -26,10 +26,10 @@ def test_what_is_here_is_not_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("ICLORA_CACHE", str(tmp_path))
     release = RELEASES["depth-anything-v2-small"]
     release.by_hand.mkdir(parents=True)
-    for name in anything.FILES:
+    for name in release.names:
         (release.by_hand / name).write_bytes(b"here")
     files = controls.fetch_weights("depth-anything-v2-small")
-    assert [path.name for path in files] == list(anything.FILES)
+    assert [path.name for path in files] == list(release.names)
     assert all(path.read_bytes() == b"here" for path in files)
     assert CliRunner().invoke(app, ["models", "fetch", release.name]).stdout.split() == list(map(str, files))
 

@@ -59,7 +59,8 @@ class DepthWords:
     estimator: Annotated[
         str,
         typer.Option(
-            help="tiny (in the package), depth-anything-v2-small, -base or -large (fetched), or FILE.onnx."
+            help="tiny (in the package); fetched: depth-anything-v2-small, video-depth-anything-small, or "
+            "-base, -large; FILE.onnx."
         ),
     ] = "tiny"
     render: Annotated[

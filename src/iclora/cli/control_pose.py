@@ -74,7 +74,9 @@ class PoseWords:
     face: Annotated[bool, typer.Option("--face/--no-face", help="Draw face points, if any.")] = True
     keypoints: Annotated[
         Path | None,
-        typer.Option("--keypoints", metavar="FILE", help="Write the keypoints as OpenPose .json."),
+        typer.Option(
+            "--keypoints", metavar="FILE", help="Write the keypoints: .json (OpenPose), .coco.json."
+        ),
     ] = None
     whole_scores: Annotated[
         bool, typer.Option("--whole-scores", help="Write scores as 0 or 1, as ComfyUI's nodes want them.")
@@ -191,7 +193,7 @@ def _write(points: Keypoints, said: PoseWords, report: Report) -> None:
         face=said.face,
     )
     if said.keypoints is not None:
-        whole = said.min_score if said.whole_scores else None
+        whole = said.min_score if said.whole_scores or poses.is_coco(said.keypoints) else None
         controls.write_keypoints(points.placed, said.keypoints, whole_scores=whole, overwrite=said.overwrite)
     label = f"pose of {said.source.name}"
     save_with_sheet(drawn, said.output, said.sheet, label, report, overwrite=said.overwrite)

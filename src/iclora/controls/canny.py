@@ -9,6 +9,7 @@ of C grey levels measures 4 C unblurred and about 1.9 C at the default blur.
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +39,9 @@ MEMORY_PX = 2
 MAX_LENIENCE = 0.4
 """By what share both thresholds fall for a line that was there and rise for one that was not, at
 `stabilise` 1."""
+LEAD_IN = 8
+"""Frames that are played backwards before a film that is stabilised, and not drawn: without them its first
+frame is noisier than what follows, and the faint lines of that die in the second."""
 BACKENDS = ("opencv", "scikit-image")
 _HISTOGRAM_BINS = 2048
 
@@ -157,8 +161,12 @@ def canny(  # noqa: PLR0913  each is a dial, and has a default
         raise RequestError(f"The preset {preset!r} is OpenCV's own; use it with the backend opencv.")
 
     def draw(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        steady = steadied(frames, iter, stabilise)
-        for edges in _remembered((detector(frame, look) for frame in steady), MAX_LENIENCE * stabilise):
+        remaining = iter(frames)
+        first = list(islice(remaining, 1 + (LEAD_IN if stabilise else 0)))
+        num_lead = max(0, len(first) - 1)
+        steady = steadied(_led_in(first, remaining), iter, stabilise)
+        lines = _remembered((detector(frame, look) for frame in steady), MAX_LENIENCE * stabilise)
+        for edges in islice(lines, num_lead, None):
             edges = _without_short(edges, int(min_length)) if min_length > 1 else edges
             yield np.repeat(thicken(edges, int(thickness))[:, :, None], 3, axis=2)
 
@@ -167,6 +175,14 @@ def canny(  # noqa: PLR0913  each is a dial, and has a default
 
 Detected = Callable[[float], UInt8[np.ndarray, "h w"]]
 """The edges (255) of one frame, at both thresholds times some factor."""
+
+
+def _led_in(first: list[np.ndarray], remaining: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Play the first frames backwards up to the very first, and then the film; they are held no longer."""
+    yield from first[:0:-1]
+    while first:
+        yield first.pop(0)
+    yield from remaining
 
 
 def _remembered(frames: Iterable[Detected], lenience: float) -> Iterator[UInt8[np.ndarray, "h w"]]:

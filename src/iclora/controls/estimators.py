@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from iclora.controls.depths import anything, onnx
+from iclora.controls.depths import onnx, releases
 from iclora.controls.poses import blazepose, dwpose, finding
 from iclora.controls.poses.weights import find_blazepose
 from iclora.errors import RequestError
@@ -19,7 +19,7 @@ _FETCHED: Mapping[str, tuple[Callable[[], list[Path]], Callable[[], object]]] = 
     {
         "blazepose": (finding.WEIGHTS["blazepose"], find_blazepose),
         "dwpose": (finding.WEIGHTS["dwpose"], dwpose.find_all),
-        **{name: (one.files, partial(anything.find, one)) for name, one in anything.RELEASES.items()},
+        **{name: (one.files, partial(releases.find, one)) for name, one in releases.RELEASES.items()},
     }
 )
 """Where the weights lie, or would lie; and what fetches those that are not there."""

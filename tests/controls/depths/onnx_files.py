@@ -48,10 +48,17 @@ def _axes(axis: int) -> tuple[bytes, bytes]:
     return axes, _field(1, "keepdims") + _field(3, 0) + _field(20, 2)
 
 
-def write_mean(path: Path, *, height: int | str = "h", width: int | str = "w", channels: int = 3) -> Path:
-    """Write a network whose answer is the mean over the channels of its one input `1 channels h w`."""
+def write_mean(
+    path: Path,
+    *,
+    number: int | str = 1,
+    height: int | str = "h",
+    width: int | str = "w",
+    channels: int = 3,
+) -> Path:
+    """Write a network whose answer is the mean over the channels of its one input `number channels h w`."""
     nodes = [_node("ReduceMean", "x", "y", *_axes(1))]
-    return _write(path, nodes, (1, channels, height, width), (1, height, width))
+    return _write(path, nodes, (number, channels, height, width), (number, height, width))
 
 
 def write_window(path: Path, *, length: int | str = "t", side: int = 14) -> Path:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 
 from iclora.controls.depths import anything
-from iclora.controls.depths.anything import RELEASES, DepthAnything, find, looked_at, prepared
+from iclora.controls.depths.anything import DepthAnything, looked_at, prepared
+from iclora.controls.depths.releases import RELEASES
 from iclora.errors import ModelError
 
 SMALL = RELEASES["depth-anything-v2-small"]
@@ -72,7 +72,7 @@ def test_a_network_of_distances_is_turned_round(cache: Path, monkeypatch: pytest
         def __call__(self, **given: Any) -> SimpleNamespace:
             return found
 
-    monkeypatch.setattr(anything, "find", lambda release: cache)
+    monkeypatch.setattr(anything, "find", lambda release: [cache / "config.json"])
     monkeypatch.setattr(anything, "load", lambda folder: Distances())
     (nearness,) = DepthAnything(SMALL.name)(np.zeros((1, 28, 28, 3), np.uint8))
     assert nearness.tolist() == [[0.5, 0.25]]
@@ -84,37 +84,6 @@ def test_pictures_are_brought_to_the_form_of_training() -> None:
     white = prepared(np.full((20, 30, 3), 255, np.uint8), 14, 28)
     assert white.shape == (1, 3, 14, 28)
     assert np.allclose(white[0, :, 3, 3], (1 - anything.MEAN) / anything.SPREAD, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", list(RELEASES))
-def test_without_a_connection_one_line_says_what_to_put_where(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    def unreachable(*given: object) -> str:
-        raise LocalEntryNotFoundError("no connection")
-
-    monkeypatch.setattr(anything.hub, "hf_hub_download", unreachable)
-    release = RELEASES[name]
-    with pytest.raises(ModelError) as caught:
-        DepthAnything(name)
-    said = str(caught.value)
-    assert (
-        f"Download config.json and model.safetensors from the Hugging Face repository {release.repository}"
-        in said
-    )
-    assert release.licence in said and f"put them into {cache / name}" in said and "\n" not in said
-
-
-def test_the_hub_is_asked_for_both_files(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def download(repository: str, name: str) -> str:
-        asked.append((repository, name))
-        return str(cache / "hub" / name)
-
-    monkeypatch.setattr(anything.hub, "hf_hub_download", download)
-    assert find(SMALL) == cache / "hub"
-    assert asked == [(SMALL.repository, "config.json"), (SMALL.repository, "model.safetensors")]
 
 
 def test_damaged_files_are_told(cache: Path) -> None:

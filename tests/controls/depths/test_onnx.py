@@ -11,7 +11,7 @@ from iclora.clip import Clip
 from iclora.controls.depths import onnx
 from iclora.controls.depths.anything import MEAN, SPREAD
 from iclora.controls.depths.finding import check_estimator
-from iclora.controls.depths.onnx import OnnxDepth, joined
+from iclora.controls.depths.onnx import OnnxDepth
 from iclora.errors import MissingDependencyError, ModelError, RequestError
 from tests.controls.depths.onnx_files import write_mean, write_window
 
@@ -43,8 +43,33 @@ def test_other_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"no network")
     with pytest.raises(ModelError, match="cannot be read as a network"):
         OnnxDepth(tmp_path / "a.onnx")
-    with pytest.raises(ModelError, match="a depth network takes one picture of shape 1, 3, height, width"):
+    with pytest.raises(ModelError, match="a depth network takes pictures of shape number, 3, height, width"):
         OnnxDepth(write_mean(tmp_path / "b.onnx", channels=4))
+
+
+@pytest.mark.parametrize(
+    ("number", "usual", "sizes"),
+    [("n", 4, [4, 4, 1]), ("n", 1, [1] * 9), (1, 4, [1] * 9), (2, 4, [2] * 5)],
+)
+def test_pictures_go_together_where_the_file_lets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | str, usual: int, sizes: list[int]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'iclora[onnx]'")
+    monkeypatch.setattr(onnx, "batch_size", lambda device: usual)
+    estimator = OnnxDepth(write_mean(tmp_path / "a.onnx", number=number, height=14, width=14))
+    run, given = estimator._session.run, []
+
+    class Noted:
+        def run(self, names: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            given.append(len(inputs["x"]))
+            return run(names, inputs)
+
+    monkeypatch.setattr(estimator, "_session", Noted())
+    frames = climbing(9)
+    found = np.stack(list(estimator(frames)))
+    assert given == sizes and found.shape == (9, 14, 14)
+    exact = ((np.stack(frames) / 255 - MEAN) / SPREAD).mean(axis=3)
+    assert np.abs(found - exact).max() < 1e-5
 
 
 def test_an_absent_device_is_refused(tmp_path: Path) -> None:
@@ -79,17 +104,6 @@ def test_frames_are_read_a_window_at_a_time(tmp_path: Path) -> None:
     )
     next(iter(found))
     assert len(read) == 8
-
-
-def test_a_window_is_scaled_shifted_and_faded_in() -> None:
-    rising = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
-    tail = 3 * rising[:2] + 5
-    assert np.allclose(joined(tail, rising), 3 * rising + 5, atol=1e-5)
-    # One that says the contrary keeps its own scale, and a flat one too; their means meet.
-    contrary = joined(tail, -rising)
-    assert np.allclose(contrary[2:], -rising[2:] + 6.5 + 0.5, atol=1e-5)
-    flat = joined(tail, np.ones((3, 2, 2), np.float32))
-    assert np.allclose(flat[2], 6.5) and np.allclose(flat[0], (2 * tail[0] + 6.5) / 3)
 
 
 HUB = "hub:somebody/video-depth/onnx/window.onnx"

@@ -1,17 +1,16 @@
-"""controls.poses.keypoint_files: OpenPose and COCO JSON in, OpenPose JSON out."""
+"""controls.poses.keypoint_files: OpenPose and COCO JSON in."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclora.controls.poses import Poses, holds_keypoints, read_keypoints, write_keypoints
-from iclora.errors import InputError, OutputError, RequestError
-from tests.controls.poses.people import person, poses_of
+from iclora.controls.poses import Poses, holds_keypoints, read_keypoints
+from iclora.errors import InputError, RequestError
+from tests.controls.poses.people import person
 
 
 def written(content: Any, folder: Path, name: str = "in.json") -> Path:
@@ -28,46 +27,6 @@ def record(*bodies: list[float], **more: Any) -> dict[str, Any]:
 
 def flat(num_points: int, *, first: tuple[float, float, float] = (10, 20, 0.5)) -> list[float]:
     return [*first, *[0.0] * (3 * num_points - 3)]
-
-
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    there, gone = person(0.1234), np.zeros((130, 3), np.float32)
-    hand = person(80)
-    hand[18:39] = (5.5, 6.25, 0.75)
-    poses = poses_of([there, gone], [there, hand], fps=29.97)
-    path = write_keypoints(poses, tmp_path / "a.json")
-    back = read_keypoints(path)
-    assert np.allclose(back.points, poses.points, atol=6e-4)
-    assert (back.height, back.width, back.fps) == (130, 200, 29.97)
-    frames = json.loads(path.read_text())
-    assert [len(frame["people"]) for frame in frames] == [1, 2]
-    assert frames[1]["people"][1]["person_id"] == [1]
-    assert frames[0]["people"][0]["hand_left_keypoints_2d"] == []
-    assert len(path.read_text().splitlines()) == 2 + len(frames)
-
-
-def test_the_places_of_people_survive(tmp_path: Path) -> None:
-    """Two who change places, which nobody could guess from where they are."""
-    poses = poses_of([person(0), person(100)], [person(100), person(0)])
-    back = read_keypoints(write_keypoints(poses, tmp_path / "a.json"))
-    assert np.allclose(back.points, poses.points, atol=6e-4)
-
-
-def test_whole_scores_for_comfyui(tmp_path: Path) -> None:
-    sure, unsure = person(), person(100)
-    unsure[4, 2] = 0.1
-    path = write_keypoints(poses_of([sure, unsure]), tmp_path / "a.json", whole_scores=0.3)
-    people = json.loads(path.read_text())[0]["people"]
-    assert set(people[0]["pose_keypoints_2d"][2::3]) == {1.0}
-    assert people[1]["pose_keypoints_2d"][12:15] == [0.0, 0.0, 0.0]
-
-
-def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
-    poses = poses_of([person()])
-    write_keypoints(poses, tmp_path / "a.json")
-    with pytest.raises(OutputError, match="exists"):
-        write_keypoints(poses, tmp_path / "a.json")
-    write_keypoints(poses, tmp_path / "a.json", overwrite=True)
 
 
 def test_the_25_point_body(tmp_path: Path) -> None:

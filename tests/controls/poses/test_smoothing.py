@@ -48,6 +48,41 @@ def test_one_euro_lets_go_of_what_moves() -> None:
     assert abs(quick[-1, 0] - 10) < abs(slow[-1, 0] - 10) / 5
 
 
+def test_many_points_are_filtered_as_each_alone() -> None:
+    moving = np.random.default_rng(0).normal(0, 1, (30, 4, 2)).cumsum(axis=0)
+    settings = {"fps": FPS, "min_cutoff_hz": 1.0, "speed_gain": 2.0}
+    together = one_euro(moving, **settings)
+    for number in range(4):
+        assert np.allclose(together[:, number], one_euro(moving[:, number], **settings), rtol=0, atol=1e-12)
+
+
+def test_a_point_begins_anew() -> None:
+    """The first of two begins again in its fourth frame, without a speed from before."""
+    step = np.array([[0, 0], [1, 1], [1, 1], [9, 1], [10, 1]], float)[..., None]
+    starts = np.zeros((5, 2), bool)
+    starts[3, 0] = True
+    filtered = one_euro(step, fps=FPS, min_cutoff_hz=FPS / (2 * np.pi), speed_gain=0.0, starts=starts)
+    assert filtered[:, 0, 0].tolist() == pytest.approx([0, 0.5, 0.75, 9, 9.5])
+    assert filtered[:, 1, 0].tolist() == pytest.approx([0, 0.5, 0.75, 0.875, 0.9375])
+    quick = one_euro(step, fps=FPS, min_cutoff_hz=1.0, speed_gain=5.0, starts=starts)
+    fresh = one_euro(step[3:], fps=FPS, min_cutoff_hz=1.0, speed_gain=5.0)
+    assert np.allclose(quick[3:, 0], fresh[:, 0])
+
+
+def test_each_point_is_calmed_while_it_is_there() -> None:
+    """One that comes and goes is filtered in each stretch as if that were the whole clip."""
+    shaky = waving(40, noise_px=1.0)
+    shaky.points[12:20, 0, 4] = 0
+    calm = smooth_poses(shaky, 0.5).points[:, 0, 4]
+    assert not calm[12:20].any()
+    for stretch in (slice(0, 12), slice(20, 40)):
+        points = shaky.points.copy()
+        points[:, 0, 4] = 0
+        points[stretch, 0, 4] = shaky.points[stretch, 0, 4]
+        alone = smooth_poses(replace(shaky, points=points), 0.5).points[stretch, 0, 4]
+        assert np.allclose(calm[stretch], alone, atol=0.02)  # the person's usual size differs a little
+
+
 def test_smoothing_lowers_flicker_without_lag() -> None:
     shaky = waving(noise_px=1.0, hertz=0.3)
     calm = smooth_poses(shaky, 0.5)

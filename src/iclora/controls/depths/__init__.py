@@ -11,7 +11,6 @@
 `iclora.controls.depth` is the whole way in one call.
 """
 
-from iclora.controls.depths.anything import RELEASES
 from iclora.controls.depths.conventions import CONVENTIONS, NEAR_WHITE, uncoloured
 from iclora.controls.depths.drawing import (
     FAR,
@@ -30,6 +29,7 @@ from iclora.controls.depths.finding import (
     find_depths,
     named,
 )
+from iclora.controls.depths.releases import RELEASES
 from iclora.controls.depths.renders import check_values_used, film_render, read_depths
 from iclora.controls.depths.value import DepthFilm, Depths, from_distances
 

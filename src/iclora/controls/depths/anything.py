@@ -7,7 +7,6 @@ side 518 pixels, both a multiple of 14, ImageNet's mean and spread.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +14,14 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from iclora.controls import hub
-from iclora.controls.cache import cache_folder
-from iclora.controls.depths.batches import in_batches
+from iclora.controls.depths.batches import batch_size, in_batches
+from iclora.controls.depths.releases import RELEASES, find
 from iclora.errors import ModelError
 
 SHORT_SIDE = 518
-CARD_BATCH = 8
-"""Pictures looked at together on a card; the CPU is no faster with more than one."""
-FILES = ("config.json", "model.safetensors")
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 SPREAD = np.array([0.229, 0.224, 0.225], np.float32)
 """Of ImageNet's pictures, RGB in 0..1."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """One of the released sizes.
-
-    Attributes:
-        name: As an estimator.
-        repository: On the Hugging Face hub.
-        licence: Of its weights.
-        megabytes: To download.
-    """
-
-    name: str
-    repository: str
-    licence: str
-    megabytes: int
-
-    @property
-    def by_hand(self) -> Path:
-        """Where its files may be put by hand."""
-        return cache_folder() / self.name
-
-    def files(self) -> list[Path]:
-        """Where each file lies, or would lie: put there by hand, else in the hub's cache."""
-        return [hub.place_of(self.repository, name, self.by_hand / name) for name in FILES]
-
-
-RELEASES = {
-    release.name: release
-    for release in (
-        Release(
-            name="depth-anything-v2-small",
-            repository="depth-anything/Depth-Anything-V2-Small-hf",
-            licence="Apache-2.0",
-            megabytes=99,
-        ),
-        Release(
-            name="depth-anything-v2-base",
-            repository="depth-anything/Depth-Anything-V2-Base-hf",
-            licence="CC-BY-NC-4.0, not for commercial use",
-            megabytes=390,
-        ),
-        Release(
-            name="depth-anything-v2-large",
-            repository="depth-anything/Depth-Anything-V2-Large-hf",
-            licence="CC-BY-NC-4.0, not for commercial use",
-            megabytes=1340,
-        ),
-    )
-}
 
 
 class DepthAnything:
@@ -92,7 +36,7 @@ class DepthAnything:
     """
 
     def __init__(self, name: str, *, device: str = "cpu") -> None:
-        self._network = load(find(RELEASES[name])).to(device)
+        self._network = load(find(RELEASES[name])[0].parent).to(device)
         self._device = device
         config = self._network.config
         self._patch = int(config.patch_size or config.backbone_config.patch_size)
@@ -113,7 +57,7 @@ class DepthAnything:
             for frame in frames:
                 yield prepared(frame, *looked_at(*frame.shape[:2], multiple=self._patch))[0]
 
-        for batch in in_batches(pictures(), 1 if self._device == "cpu" else CARD_BATCH):
+        for batch in in_batches(pictures(), batch_size(self._device)):
             with torch.inference_mode():
                 found = self._network(pixel_values=torch.from_numpy(batch).to(self._device)).predicted_depth
             for one in found.float().cpu().numpy():
@@ -153,37 +97,11 @@ def prepared(frame: UInt8[np.ndarray, "h w 3"], height: int, width: int) -> Floa
     return np.ascontiguousarray(((resized / np.float32(255) - MEAN) / SPREAD).transpose(2, 0, 1)[None])
 
 
-def find(release: Release) -> Path:
-    """Find the files of a release, and fetch them where they are not there yet.
-
-    Args:
-        release: Which.
-
-    Returns:
-        The folder that holds them: where they were put by hand, else in the cache of the hub.
-
-    Raises:
-        ModelError: If they cannot be fetched; the message says what to put where.
-    """
-    if all((release.by_hand / name).is_file() for name in FILES):
-        return release.by_hand
-    about = f"{release.megabytes} MB, {release.licence}"
-    try:
-        return [hub.download(release.repository, name, about=about) for name in FILES][0].parent
-    except hub.FAILURES as error:
-        raise ModelError(
-            f"{release.name} could not be fetched ({hub.reason_of(error)}). Download {' and '.join(FILES)} "
-            f"from the Hugging Face repository {release.repository} ({about}) "
-            f"and put them into {release.by_hand}, or use the estimator tiny, which is "
-            "inside the package."
-        ) from error
-
-
 def load(folder: Path) -> Any:
     """Read a network of the Depth Anything kind.
 
     Args:
-        folder: Holds `FILES`.
+        folder: Holds the files of the release.
 
     Returns:
         The network of `transformers`, in float32, on the CPU.

@@ -7,6 +7,14 @@ from itertools import islice
 
 import numpy as np
 
+CARD_BATCH = 8
+"""Pictures looked at together on a card; the CPU is no faster with more than one."""
+
+
+def batch_size(device: str) -> int:
+    """Say how many pictures a large network shall look at together on a device of PyTorch's name."""
+    return 1 if device == "cpu" else CARD_BATCH
+
 
 def in_batches(pictures: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
     """Put pictures together as they come.

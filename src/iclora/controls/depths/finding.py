@@ -11,11 +11,13 @@ from jaxtyping import Float32, UInt8
 
 from iclora.clip import Clip, Film
 from iclora.controls.cache import Cache, key_of, spooled
-from iclora.controls.depths.anything import FILES, RELEASES, DepthAnything
-from iclora.controls.depths.anything import find as find_release
+from iclora.controls.depths.anything import DepthAnything
 from iclora.controls.depths.onnx import OnnxDepth, check_onnx, located
+from iclora.controls.depths.releases import RELEASES
+from iclora.controls.depths.releases import find as find_release
 from iclora.controls.depths.tiny import WEIGHTS, Tiny
 from iclora.controls.depths.value import DepthFilm, Depths
+from iclora.controls.depths.video import VideoDepthAnything
 from iclora.controls.devices import check_device
 from iclora.errors import RequestError
 
@@ -48,7 +50,8 @@ def named(name: str, *, distances: bool = False, device: str = "cpu") -> DepthEs
     if name == "tiny":
         return Tiny(device=device)
     if name in RELEASES:
-        return DepthAnything(name, device=device)
+        made = VideoDepthAnything if RELEASES[name].in_time else DepthAnything
+        return made(name, device=device)
     return OnnxDepth(located(name, fetch=True), distances=distances, device=device)
 
 
@@ -162,7 +165,6 @@ def _weights(name: str) -> list[Path]:
     if name == "tiny":
         return [WEIGHTS]
     if name in RELEASES:
-        folder = find_release(RELEASES[name])
-        return [folder / one for one in FILES]
+        return find_release(RELEASES[name])
     path = located(name, fetch=True)
     return sorted(path.parent.glob(f"{glob.escape(path.name)}*"))  # large ones keep their weights beside them

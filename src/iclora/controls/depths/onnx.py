@@ -1,18 +1,9 @@
-"""Any depth network in an ONNX file, through onnxruntime: pictures in, one number for each pixel out.
-
-A network that looks at several frames at once is shown overlapping windows of the film. Each guess is up to a
-scale and a shift, so each window is brought to the one before where they overlap, and fades in there:
-
-    window 1   ├──────────────────┤
-    window 2                 ├────┼─────────────┤     a · found + b nearest to what window 1 says there
-                             fades
-"""
+"""Any depth network in an ONNX file, through onnxruntime: pictures in, one number for each pixel out."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +13,8 @@ from jaxtyping import Float32, UInt8
 from iclora.controls import hub
 from iclora.controls.cache import cache_folder
 from iclora.controls.depths.anything import looked_at, prepared
+from iclora.controls.depths.batches import batch_size, in_batches
+from iclora.controls.depths.windows import by_windows
 from iclora.controls.devices import onnx_providers
 from iclora.errors import MissingDependencyError, ModelError
 
@@ -35,12 +28,13 @@ OVERLAP_SHARE = 0.25
 
 
 class OnnxDepth:
-    """Guesses the depth of pictures, one by one, or window by window where the network has an axis for time.
+    """Guesses the depth of pictures, or of windows of frames where the network has an axis for time.
 
     Args:
-        path: A network with one input, `1 3 h w` or `1 t 3 h w` (RGB, ImageNet's mean and spread), and,
+        path: A network with one input, `n 3 h w` or `1 t 3 h w` (RGB, ImageNet's mean and spread), and,
             first of its outputs, one number for each pixel. Where the file leaves the size open, the shorter
-            side is 518 pixels; where it leaves the number of frames open, it is 32.
+            side is 518 pixels; where it leaves the number of pictures open, it is 1 on the CPU and 8 on a
+            card, that of frames 32.
         distances: Whether the numbers are distances; else larger is nearer.
         device: `cpu`, or `cuda` where onnxruntime has it.
 
@@ -65,14 +59,16 @@ class OnnxDepth:
         if len(given) != 1 or len(shape) not in (4, 5) or (_fixed(shape[-3]) and shape[-3] != 3):
             shapes = ", ".join(str(one.shape) for one in given)
             raise ModelError(
-                f"{path} takes {shapes}; a depth network takes one picture of shape 1, 3, height, width, or "
-                "frames of shape 1, frames, 3, height, width."
+                f"{path} takes {shapes}; a depth network takes pictures of shape number, 3, height, width, "
+                "or frames of shape 1, frames, 3, height, width."
             )
         self._input: str = given[0].name
         self._height, self._width = shape[-2:]
         self._in_time = len(shape) == 5
-        self._has_fixed_length = self._in_time and _fixed(shape[1])
-        self._length: int = shape[1] if self._has_fixed_length else WINDOW if self._in_time else 1
+        together = shape[1] if self._in_time else shape[0]
+        self._has_fixed_length = _fixed(together)
+        usual = WINDOW if self._in_time else batch_size(device)
+        self._length: int = together if self._has_fixed_length else usual
 
     def __call__(self, frames: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Float32[np.ndarray, "H W"]]:
         """Guess how near everything is.
@@ -87,19 +83,12 @@ class OnnxDepth:
             ModelError: If the network fails, or does not give one number for each pixel.
         """
         pictures = map(self._prepared, frames)
-        overlap = int(OVERLAP_SHARE * self._length)
-        seen: list[np.ndarray] = []
-        tail = np.zeros((0, 0, 0), np.float32)
-        while fresh := list(islice(pictures, self._length - len(seen))):
-            found = self._look([*seen, *fresh])
-            if len(tail):
-                found = joined(tail, found)
-            seen = [*seen, *fresh][-overlap:] if overlap else []
-            # The frames of the next overlap wait for it; how many there will be is not known yet.
-            done = len(found) - len(seen)
-            tail = found[done:]
-            yield from found[:done]
-        yield from tail
+        if self._in_time:
+            overlap = int(OVERLAP_SHARE * self._length)
+            yield from by_windows(pictures, self._look, length=self._length, overlap=overlap)
+        else:
+            for batch in in_batches(pictures, self._length):
+                yield from self._look(list(batch))
 
     def _prepared(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 H W"]:
         height, width = looked_at(*frame.shape[:2], multiple=_MULTIPLE)
@@ -110,9 +99,9 @@ class OnnxDepth:
     def _look(self, pictures: list[np.ndarray]) -> Float32[np.ndarray, "t H W"]:
         """The nearness of frames that are looked at together."""
         count = len(pictures)
-        if self._has_fixed_length:  # the last window may be shorter
+        if self._has_fixed_length:  # the last ones may be fewer
             pictures = [*pictures, *[pictures[-1]] * (self._length - count)]
-        given = np.stack(pictures)[None] if self._in_time else pictures[0][None]
+        given = np.stack(pictures)[None] if self._in_time else np.stack(pictures)
         try:
             found = self._session.run(None, {self._input: given})[0]
         except self._failures as error:
@@ -126,28 +115,6 @@ class OnnxDepth:
                 f"{self._path} gives {found.shape}; a depth network gives one finite number a pixel."
             )
         return np.asarray(1 / np.maximum(values, 1e-3) if self._distances else values, np.float32)[:count]
-
-
-def joined(tail: Float32[np.ndarray, "o H W"], found: Float32[np.ndarray, "t H W"]) -> np.ndarray:
-    """Bring a window to the one before, and let it fade in where they overlap.
-
-    Args:
-        tail: What the window before says of the frames that both have seen, the first ones of this one.
-        found: What this one says.
-
-    Returns:
-        What this one says, scaled and shifted to lie nearest to the tail (least squares) and mixed with it:
-        mostly the tail's at first, mostly its own at the end of the overlap.
-    """
-    same = found[: len(tail)]
-    spread = float(same.var())
-    scale = float(((same - same.mean()) * (tail - tail.mean())).mean()) / spread if spread > 0 else 1.0
-    # A window that says the contrary cannot be scaled to agree; its mean can.
-    scale = scale if scale > 0 else 1.0
-    moved = np.asarray(scale * (found - same.mean()) + tail.mean(), np.float32)
-    share = (np.arange(1, len(tail) + 1, dtype=np.float32) / (len(tail) + 1))[:, None, None]
-    moved[: len(tail)] = (1 - share) * tail + share * moved[: len(tail)]
-    return moved
 
 
 def check_onnx(name: str, *, device: str = "cpu") -> None:

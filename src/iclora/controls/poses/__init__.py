@@ -23,7 +23,8 @@ from iclora.controls.poses.finding import (
     check_somebody,
     find_poses,
 )
-from iclora.controls.poses.keypoint_files import holds_keypoints, read_keypoints, write_keypoints
+from iclora.controls.poses.keypoint_files import holds_keypoints, read_keypoints
+from iclora.controls.poses.keypoint_writing import is_coco, write_keypoints
 from iclora.controls.poses.placing import (
     check_placing,
     check_retargeting,
@@ -64,6 +65,7 @@ __all__ = [
     "flicker",
     "follow",
     "holds_keypoints",
+    "is_coco",
     "lag_frames",
     "leading",
     "limb_lengths",

@@ -1,15 +1,9 @@
-"""Keypoints as JSON: OpenPose's and COCO's read, OpenPose's written.
+"""Keypoints read from JSON, OpenPose's and COCO's; `keypoint_writing` shows how both are written here.
 
-A clip is written as ComfyUI's pose nodes keep it, a list with one OpenPose record for each frame:
-
-    [{"version": 1.3, "canvas_width": 640, "canvas_height": 360, "fps": 24.0, "people": [
-        {"person_id": [0], "pose_keypoints_2d": [x, y, score, x, y, score, ...], ...}]},
-     ...]
-
-Also read: one such record (one frame); an object whose "frames" are such records; a folder of OpenPose's
-files, one for each frame, in the order of their names; COCO annotations and result lists (17 points; frames
-in the order of the image ids). OpenPose's bodies may have 18 or 25 points. Coordinates that all lie in 0..1
-are shares of the picture.
+Read are a list with one OpenPose record for each frame; one such record (one frame); an object whose "frames"
+are such records; a folder of OpenPose's files, one for each frame, in the order of their names; COCO
+annotations and result lists (17 points; frames in the order of the image ids). OpenPose's bodies may have 18
+or 25 points. Coordinates that all lie in 0..1 are shares of the picture.
 
 Source: OpenPose doc/02_output.md, COCO data format (keypoint detection), comfyui_controlnet_aux.
 """
@@ -18,33 +12,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float32
 
+from iclora.controls.poses.keypoint_writing import PARTS
 from iclora.controls.poses.poses import Poses, follow
-from iclora.controls.poses.skeleton import (
-    BODY,
-    BODY25_TO_BODY,
-    FACE,
-    LEFT_HAND,
-    NUM_POINTS,
-    RIGHT_HAND,
-    from_coco,
-)
+from iclora.controls.poses.skeleton import BODY, BODY25_TO_BODY, FACE, NUM_POINTS, from_coco
 from iclora.errors import InputError, RequestError
-from iclora.media.files import write_file
 
-_PARTS = {
-    "pose_keypoints_2d": BODY,
-    "hand_left_keypoints_2d": LEFT_HAND,
-    "hand_right_keypoints_2d": RIGHT_HAND,
-    "face_keypoints_2d": FACE,
-}
-_DECIMALS = 3
 _ADVICE = "The keypoints that `iclora control pose` writes (--keypoints FILE) show how it is written."
 
 
@@ -116,53 +95,6 @@ def read_keypoints(
         raise InputError(f"{source}: {error}") from error
 
 
-def write_keypoints(
-    poses: Poses, path: str | Path, *, whole_scores: float | None = None, overwrite: bool = False
-) -> Path:
-    """Write keypoints as OpenPose JSON, a record for each frame on a line of its own.
-
-    Args:
-        poses: The keypoints. A person without any point in a frame is left out there.
-        path: A `.json` file.
-        whole_scores: Where given, scores from there on are written as 1 and points below it are left out, as
-            ComfyUI's nodes take any lower score for a missing point. None: scores as they are.
-        overwrite: Whether a file that exists may be replaced.
-
-    Returns:
-        The path written.
-
-    Raises:
-        OutputError: If the file exists or cannot be written.
-    """
-    points = poses.points.astype(np.float64).round(_DECIMALS)
-    if whole_scores is not None:
-        points[..., 2] = (poses.points[..., 2] >= max(whole_scores, 1e-6)).astype(np.float64)
-    points[points[..., 2] == 0] = 0
-    head = {
-        "version": 1.3,
-        "canvas_width": poses.width,
-        "canvas_height": poses.height,
-        "fps": float(poses.fps),
-    }
-    lines = [
-        json.dumps(
-            {**head, "people": [_record(one, number) for number, one in enumerate(people) if one.any()]}
-        )
-        for people in points
-    ]
-    target = Path(path)
-    write_file(target, ("[\n" + ",\n".join(lines) + "\n]\n").encode(), overwrite=overwrite)
-    return target
-
-
-def _record(person: np.ndarray, number: int) -> dict[str, Any]:
-    """One person of one frame; a part without any point is an empty list, as OpenPose has it."""
-    record: dict[str, Any] = {"person_id": [number]}
-    for name, part in _PARTS.items():
-        record[name] = person[part].reshape(-1).tolist() if person[part].any() or part == BODY else []
-    return record
-
-
 def _frames_of(source: Path) -> list[_Frame]:
     """Read a file, or the files of a folder."""
     files = sorted(source.glob("*.json")) if source.is_dir() else [source]
@@ -193,7 +125,10 @@ def _frames_of(source: Path) -> list[_Frame]:
 def _parsed(content: Any) -> list[_Frame]:
     if isinstance(content, Mapping) and "annotations" in content:
         images = _objects(content.get("images", []), "images")
-        return _coco(_objects(content["annotations"], "annotations"), images, visibility=True)
+        frames = _coco(_objects(content["annotations"], "annotations"), images, visibility=True)
+        info = content.get("info")
+        fps = _positive(info, "fps", float) if isinstance(info, Mapping) else None
+        return [replace(frame, fps=fps) for frame in frames]
     if isinstance(content, Mapping) and "frames" in content:
         shared = {key: value for key, value in content.items() if key != "frames"}
         content = [{**shared, **one} for one in _objects(content["frames"], "frames")]
@@ -214,7 +149,7 @@ def _openpose(record: Mapping[str, Any]) -> _Frame:
     people, ids = [], []
     for entry in _objects(record["people"] or [], "people"):
         person = np.zeros((NUM_POINTS, 3), np.float32)
-        for name, part in _PARTS.items():
+        for name, part in PARTS.items():
             points = _triples(entry.get(name) or (), name)
             if part == BODY and len(points) == 25:
                 points = points[list(BODY25_TO_BODY)]

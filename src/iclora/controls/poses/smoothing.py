@@ -10,11 +10,11 @@ Source: G. Casiez, N. Roussel, D. Vogel, "1 Euro Filter" (CHI 2012).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 
 from iclora.controls.poses.drawing import MIN_SCORE
 from iclora.controls.poses.poses import Poses, extent
@@ -28,29 +28,42 @@ SPEED_CUTOFF_HZ = 1.0
 MAX_GAP = 3
 """Frames for which a point that is missing between two sightings is filled in."""
 MAX_LAG = 5
+_TOGETHER = 256
+"""Points that are filtered at once: as many as keep the memory of a film of 10 minutes below 1 GB."""
 
 
 def one_euro(
-    values: Float[np.ndarray, "f c"], *, fps: float, min_cutoff_hz: float, speed_gain: float
-) -> Float[np.ndarray, "f c"]:
-    """Filter one moving point, forwards in time.
+    values: Float[np.ndarray, "f *n c"],
+    *,
+    fps: float,
+    min_cutoff_hz: float,
+    speed_gain: float,
+    starts: Bool[np.ndarray, "f ..."] | None = None,
+) -> Float[np.ndarray, "f *n c"]:
+    """Filter moving points, forwards in time.
 
     Args:
-        values: Its coordinates in each frame.
+        values: The coordinates of each in each frame.
         fps: Frames per second, above 0.
-        min_cutoff_hz: Cut-off frequency while it rests, above 0.
-        speed_gain: Hertz added for a speed of 1 a second, >= 0; the coordinates share one speed.
+        min_cutoff_hz: Cut-off frequency while a point rests, above 0.
+        speed_gain: Hertz added for a speed of 1 a second, >= 0; the coordinates of a point share one speed.
+        starts: Where a point begins anew, as if nothing had been before; the first frame always does.
 
     Returns:
-        The filtered coordinates; the first stays as it is.
+        The filtered coordinates; where a point begins they stay as they are.
     """
     filtered = values.copy()
-    speed = np.zeros(values.shape[1], values.dtype)
+    speed = np.zeros(values.shape[1:], values.dtype)
+    speed_share = _share(SPEED_CUTOFF_HZ, fps)
     for index in range(1, len(values)):
-        now = (values[index] - filtered[index - 1]) * fps
-        speed = speed + _share(SPEED_CUTOFF_HZ, fps) * (now - speed)
-        cutoff = min_cutoff_hz + speed_gain * float(np.linalg.norm(speed))
-        filtered[index] = filtered[index - 1] + _share(cutoff, fps) * (values[index] - filtered[index - 1])
+        apart = values[index] - filtered[index - 1]
+        speed += speed_share * (apart * fps - speed)
+        cutoff = min_cutoff_hz + speed_gain * np.sqrt((speed * speed).sum(axis=-1, keepdims=True))
+        now = filtered[index - 1] + _share(cutoff, fps) * apart
+        if starts is not None and (anew := starts[index]).any():
+            speed[anew] = 0
+            now[anew] = values[index][anew]
+        filtered[index] = now
     return np.asarray(filtered)
 
 
@@ -74,19 +87,12 @@ def smooth_poses(poses: Poses, amount: float) -> Poses:
     min_cutoff_hz = 10 ** (1 - 1.5 * amount)
     points = fill_gaps(poses.points)
     sizes = _usual_sizes(points, poses.people)
-    for place in range(points.shape[1]):
-        for run, number in _runs(points[:, place, :, 2]):
-            track = points[run, place, number].astype(np.float64)
-            size = sizes[run.start, place]
-            track[:, :2] /= size
-            for columns in (slice(0, 2), slice(2, 3)):
-                # Speeds are in body sizes a second; the score has no size and is filtered as if it rested.
-                gain = SPEED_GAIN if columns.start == 0 else 0.0
-                track[:, columns] = _both_ways(
-                    track[:, columns], fps=poses.fps, min_cutoff_hz=min_cutoff_hz, speed_gain=gain
-                )
-            track[:, :2] *= size
-            points[run, place, number] = track
+    places, numbers = np.nonzero((points[..., 2] > 0).any(axis=0))
+    for first in range(0, len(places), _TOGETHER):
+        place, number = (index[first : first + _TOGETHER] for index in (places, numbers))
+        points[:, place, number] = _smoothed(
+            points[:, place, number], sizes[:, place], fps=poses.fps, min_cutoff_hz=min_cutoff_hz
+        )
     points[..., 2] = points[..., 2].clip(0, 1)
     return replace(poses, points=points)
 
@@ -116,14 +122,15 @@ def fill_gaps(points: Float32[np.ndarray, "f p n 3"]) -> Float32[np.ndarray, "f 
         A copy in which those lie on the straight way between, scores too.
     """
     filled = points.copy()
-    for person, number in np.ndindex(*points.shape[1:3]):
-        track = filled[:, person, number]
-        there = np.flatnonzero(track[:, 2] > 0)
-        for before, after in zip(there, there[1:], strict=False):
-            missing = np.arange(before + 1, after)
-            if 0 < missing.size <= MAX_GAP:
-                share = ((missing - before) / (after - before))[:, None]
-                track[missing] = (1 - share) * track[before] + share * track[after]
+    there = points[..., 2] > 0
+    for gap in range(1, min(MAX_GAP, len(points) - 2) + 1):
+        missing = there[: -gap - 1] & there[gap + 1 :]
+        for step in range(1, gap + 1):
+            missing &= ~there[step : step - gap - 1]
+        before, after = points[: -gap - 1][missing], points[gap + 1 :][missing]
+        for step in range(1, gap + 1):
+            share = np.float64(step / (gap + 1))
+            filled[step : step - gap - 1][missing] = (1 - share) * before + share * after
     return np.asarray(filled)
 
 
@@ -182,13 +189,34 @@ def lag_frames(before: Poses, after: Poses) -> float:
     return float(shifts[best] + (left - right) / (2 * (left - 2 * lowest + right)))
 
 
-def _both_ways(values: Float[np.ndarray, "f c"], **filtering: float) -> Float[np.ndarray, "f c"]:
-    backwards = one_euro(values[::-1], **filtering)[::-1]
-    return np.asarray((one_euro(values, **filtering) + backwards) / 2)
+def _smoothed(
+    tracks: Float32[np.ndarray, "f n 3"],
+    sizes: Float[np.ndarray, "f n"],
+    *,
+    fps: float,
+    min_cutoff_hz: float,
+) -> Float32[np.ndarray, "f n 3"]:
+    """Filter points forwards and backwards, each while it is there, in sizes of its person."""
+    there = tracks[..., 2] > 0
+    out = np.zeros_like(there[:1])
+    first = there & ~np.concatenate([out, there[:-1]])
+    last = there & ~np.concatenate([there[1:], out])
+    began = np.maximum.accumulate(np.where(first, np.arange(len(there))[:, None], 0))
+    size = np.take_along_axis(sizes, began, axis=0)[..., None]
+    places, scores = tracks[..., :2] / size, tracks[..., 2:].astype(np.float64)
+
+    def both_ways(values: np.ndarray, speed_gain: float) -> np.ndarray:
+        filtering = {"fps": fps, "min_cutoff_hz": min_cutoff_hz, "speed_gain": speed_gain}
+        backwards = one_euro(values[::-1], starts=last[::-1], **filtering)[::-1]
+        return np.asarray((one_euro(values, starts=first, **filtering) + backwards) / 2)
+
+    # Speeds are in body sizes a second; the score has no size and is filtered as if it rested.
+    smooth = np.concatenate([both_ways(places, SPEED_GAIN) * size, both_ways(scores, 0.0)], axis=-1)
+    return np.where(there[..., None], smooth, tracks).astype(np.float32)
 
 
-def _share(cutoff_hz: float, fps: float) -> float:
-    """How much of a new value an exponential filter of some cut-off lets in."""
+def _share(cutoff_hz: Any, fps: float) -> Any:
+    """How much of new values an exponential filter of some cut-off lets in."""
     return 1 / (1 + fps / (2 * math.pi * cutoff_hz))
 
 
@@ -203,12 +231,3 @@ def _usual_sizes(
         if (own > 0).any():
             usual[frames, place] = max(1.0, float(np.median(own[own > 0])))
     return usual
-
-
-def _runs(scores: Float32[np.ndarray, "f n"]) -> Iterator[tuple[slice, int]]:
-    """Frames on end in which a point is there, for each point."""
-    for number in range(scores.shape[1]):
-        there = np.concatenate([[0], (scores[:, number] > 0).astype(np.int8), [0]])
-        starts, ends = np.flatnonzero(np.diff(there) == 1), np.flatnonzero(np.diff(there) == -1)
-        for start, end in zip(starts, ends, strict=True):
-            yield slice(int(start), int(end)), number
