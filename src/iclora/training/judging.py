@@ -170,7 +170,7 @@ def moved_apart(pictures: Pictures, wanted: Pictures) -> Float[Tensor, " b"]:
         wanted: The clips.
 
     Returns:
-        For each clip 0 where what moves is where it is in the clip, 1 where it stays in its first frame's place.
+        For each clip 0 where what moves is where it is in the clip, 1 where it stays where it begins.
     """
     change = (wanted - wanted[:, :, :1]).abs().mean(dim=1)
     moved = change * (change > MOVED)
