@@ -44,15 +44,20 @@ def test_the_commands_of_the_docs(
     shutil.copy(filmed_clips / "bigbuckbunny.mp4", tmp_path)
     (tmp_path / "tracks.json").write_text(re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)[0])
     np.savez(tmp_path / "points.npz", tracks=np.linspace(5, 40, 48).reshape(8, 3, 2))
-    lines = re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL)[0].splitlines()
-    assert len(lines) >= 5
+    media.save_image(moving_square(height=128, width=128).frames[0], tmp_path / "first.png")
+    lines = "".join(re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL)).splitlines()
+    assert len(lines) >= 6
     for line in lines:
         words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line.split("  #")[0])][1:]
+        short = ["--size", "128x128", "--frames", "9"]  # will do
+        words += short if words[0] == "generate" else []
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, f"{line}\n{done.output}"
     drawn = media.read("drawn.mp4")
     assert drawn.frames.shape == (33, 192, 256, 3) and drawn.fps == 16.0
     assert media.read("tracks.png").width > 1000 and media.read("bunny.mp4").num_frames == 97
+    made = json.loads(Path("drifting.mp4.json").read_text())
+    assert made["plan"]["adapters"][0]["name"] == "tracks" and "no adapter" not in json.dumps(made)
 
 
 def test_a_video_gives_its_tracks_and_their_picture(large_film: Path, tmp_path: Path) -> None:

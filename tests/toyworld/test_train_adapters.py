@@ -13,6 +13,7 @@ echo "$CUDA_VISIBLE_DEVICES $*" >>"$NOTES"
 case "$*" in
   "-c "*) echo "$GPUS_THERE" ;;
   *toyworld.minutes*) echo 77 ;;
+  *toyworld.resize*) cp "$3" "$4" ;;
   *"iclora train"*)
     for word in "$@"; do
       case "$word" in output=*) output=${word#output=} ;; *.yaml) name=$(basename "$word" .yaml) ;; esac
@@ -92,6 +93,8 @@ def test_all_four_are_trained_and_installed(tmp_path: Path) -> None:
     assert f"adapter.begin={tmp_path}/run/union-first/union.safetensors" in trained["one-way-first"]
     assert all("--set compile=false" in line for line in trained.values())
     installed = {path.name for path in (tmp_path / "installed").iterdir()}
+    (resized,) = [line for line in asked if "toyworld.resize" in line]
+    assert resized.endswith(f"{tmp_path}/installed/tracks.safetensors --rank 12")
     assert installed == {f"{name}.safetensors" for name in ("union", "tracks", "risograph", "union-one-way")}
 
 
