@@ -271,6 +271,18 @@ def test_references_without_an_adapter_are_warned_of(micro_model: Path) -> None:
     assert "There are references but no adapter" in said(plan, "warning")[0]
 
 
+def test_tracks_without_a_first_picture_are_told_of(micro_model: Path) -> None:
+    tracks = dataclasses.replace(canny_of(), control="tracks", source=source(is_lines=False))
+
+    def told(frames: list[int], control: ReferenceRequest) -> bool:
+        images = tuple(ImageRequest(label="a.png", frame=frame) for frame in frames)
+        asked = Request(prompt="a", model=str(micro_model), references=(control,), images=images)
+        return any("what moves along the tracks" in text for text in said(make_plan(asked), "note"))
+
+    assert told([], tracks) and told([8], tracks)
+    assert not told([0], tracks) and not told([], canny_of())
+
+
 def test_a_downscale_other_than_the_adapters_is_warned_of(micro_model: Path) -> None:
     reference = ReferenceRequest(source=source(is_lines=True), downscale=1)
     plan = make_plan(

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from iclora import checkpoints
+from iclora.pipeline import pixels_of
 from iclora.plan import model_facts
 from iclora.training import Store, resolve
 from iclora.training.estimate import Estimate, duration, estimate, gib
@@ -24,6 +26,25 @@ def test_a_step_keeps_blocks_or_their_inputs(prepared: Path, micro_model: Path) 
     again = foreseen(prepared, micro_model, memory={"gradient_checkpointing": True})
     assert kept.step == 2 * TOKENS * WIDTH * 4 * (120 + 37 * BLOCKS)
     assert again.step == 2 * TOKENS * WIDTH * 4 * (120 + 37 + BLOCKS)
+
+
+def test_feedback_keeps_a_second_pass_and_a_decoding(prepared: Path, micro_model: Path) -> None:
+    plain = foreseen(prepared, micro_model)
+    judged = foreseen(prepared, micro_model, feedback={"weight": 1.0})
+    vae = checkpoints.load(str(micro_model)).vae.requires_grad_(False)
+    weights = {one.untyped_storage().data_ptr() for one in vae.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    latents = torch.zeros(1, vae.config.latent_channels, 2, 4, 4, requires_grad=True)  # as the clips have it
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        pixels_of(vae, latents)
+    decoding = sum(one.untyped_storage().nbytes() for at, one in kept.items() if at not in weights)
+    assert judged.step == 2 * plain.step + 2 * decoding and decoding > 0
+    assert judged.seconds_per_step > plain.seconds_per_step
 
 
 def test_weights_in_eight_bits_or_on_the_host_take_less(prepared: Path, micro_model: Path) -> None:
