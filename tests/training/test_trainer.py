@@ -185,7 +185,7 @@ def test_feedback_is_trained_and_goes_on_exactly(
 def test_only_what_can_be_judged_is(micro_model: Path, tmp_path: Path) -> None:
     data = save_prepared(tmp_path / "data", micro_model, controls={"grey": {}}, downscale=1)
     content = content_of(micro_model, data, tmp_path / "run", feedback={"weight": 1.0})
-    with pytest.raises(DatasetError, match="Feedback judges canny, depth, pose, but .* has grey"):
+    with pytest.raises(DatasetError, match="Feedback judges canny, depth, pose, tracks, but .* has grey"):
         train(resolve(content))
     with pytest.raises(RequestError, match="feedback looks behind masks too"):
         resolve(content | {"conditioning": {"attention_masks": True}})
