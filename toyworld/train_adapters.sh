@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains the embedded adapters with `iclora train` and installs them: toyworld/train_adapters.sh [RUN_FOLDER]
-# Every stage resumes where it was stopped; run it again until it says "installed".
+# Every stage resumes where it was stopped; run it again until it says "installed". What an older version left in
+# RUN_FOLDER is taken as done.
 #
 #   pairs ─┬─► union, first ─┬─► union, judged
 #          │                 └─► union-one-way, first ─► union-one-way, judged

@@ -143,6 +143,7 @@ def test_the_control_is_drawn_with_the_dials(micro_model: Path, tmp_path: Path) 
     ("control", "message"),
     [
         ("canny=FILM,glow=2", "The control canny has no dial 'glow'; it has: preset, low"),
+        ("canny=FILM,glow=2", "It also takes strength, attention, mask, downscale, temporal"),
         ("canny=FILM,thickness=0", "The line thickness is 0 pixels"),
         ("canny=FILM,blur=1,blur=2", "says blur twice"),
         ("tracks=FILM,canvas=64x48", "canvas is about files of tracks"),

@@ -84,6 +84,7 @@ def test_reference() -> None:
         ),
         ("in.mp4,strength=much", "strength='much' is not a number"),
         ("in.mp4,downscale=1.5", "downscale='1.5' is not a number"),
+        ("in.mp4,mask=", "nothing stands after mask="),
     ],
 )
 def test_reference_refuses(text: str, message: str) -> None:

@@ -187,6 +187,19 @@ def test_only_what_can_be_judged_is(micro_model: Path, tmp_path: Path) -> None:
     content = content_of(micro_model, data, tmp_path / "run", feedback={"weight": 1.0})
     with pytest.raises(DatasetError, match="Feedback judges canny, depth, pose, tracks, but .* has grey"):
         train(resolve(content))
+    trails = save_prepared(tmp_path / "trails", micro_model, controls={"tracks": {}}, downscale=1)
+    with pytest.raises(RequestError, match=r"judges tracks where the first frame .*first_frame is 0"):
+        train(
+            resolve(
+                content_of(
+                    micro_model,
+                    trails,
+                    tmp_path / "still",
+                    feedback={"weight": 1.0},
+                    conditioning={"first_frame": 0.0},
+                )
+            )
+        )
     with pytest.raises(RequestError, match="feedback looks behind masks too"):
         resolve(content | {"conditioning": {"attention_masks": True}})
 

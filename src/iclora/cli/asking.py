@@ -221,7 +221,8 @@ def _control_of(text: str) -> ReferenceWords:
     try:
         dials = controls.read_dials(kind, said)
     except RequestError as error:
-        raise RequestError(f"--control {text!r}: {error}") from None
+        also = "" if said.keys() <= set(drawn) else f" It also takes {', '.join(words.REFERENCE_WORDS)}."
+        raise RequestError(f"--control {text!r}: {error}{also}") from None
     if "canvas" in dials:
         words.parse_size(dials["canvas"], "canvas")
     rest = words.read_reference_words(f"--control {text!r}", own)

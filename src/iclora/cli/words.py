@@ -217,7 +217,7 @@ def parse_reference(text: str) -> ReferenceWords:
         The reference with what was said about it.
 
     Raises:
-        RequestError: If a word is unknown or a value is not a number.
+        RequestError: If a word is unknown, or a value is missing or not a number.
     """
     path, written = _path_and_words("--reference", text)
     if not path:
@@ -245,6 +245,10 @@ def read_reference_words(option: str, written: Mapping[str, str]) -> dict[str, A
         if word not in REFERENCE_WORDS:
             raise RequestError(
                 f"{option} has the unknown word {word!r}; accepted are {', '.join(REFERENCE_WORDS)}."
+            )
+        if not value:
+            raise RequestError(
+                f"{option}: nothing stands after {word}=; write a value, or leave the word out."
             )
         try:
             said[word] = REFERENCE_WORDS[word](value)

@@ -23,7 +23,7 @@ from iclora.plan import ModelFacts, model_facts
 from iclora.training.batches import Disk, Memory, Order, Size, sort_by_size
 from iclora.training.config import TrainingSettings, to_yaml
 from iclora.training.estimate import bytes_of_clips
-from iclora.training.judging import JUDGED, Judge, judged_steps
+from iclora.training.judging import FROM_FIRST_FRAME, JUDGED, Judge, judged_steps
 from iclora.training.loss import Feedback, Learner, Place
 from iclora.training.model import Base, dtype_of, load_base, make_optimizer
 from iclora.training.official import find_root
@@ -247,6 +247,7 @@ def _judged(settings: TrainingSettings, store: Store) -> list[str]:
 
     Raises:
         DatasetError: One cannot be.
+        RequestError: None ever is, for want of first frames.
     """
     known = settings.adapter.control
     found = sorted({store.samples[place].control or known for place in store.indices("train")})
@@ -255,6 +256,11 @@ def _judged(settings: TrainingSettings, store: Store) -> list[str]:
         raise DatasetError(
             f"Feedback judges {', '.join(JUDGED)}, but {settings.data.path} has {', '.join(unknown)}. Set "
             "feedback.weight=0, or adapter.control to what its references show."
+        )
+    if set(found) <= set(FROM_FIRST_FRAME) and not settings.conditioning.first_frame:
+        raise RequestError(
+            f"Feedback judges {', '.join(found)} where the first frame is given alone, but "
+            "conditioning.first_frame is 0. Set it, to 0.9 for instance, or feedback.weight=0."
         )
     return found
 

@@ -8,7 +8,7 @@ import pytest
 
 from iclora.controls.poses import is_coco, read_keypoints, write_keypoints
 from iclora.controls.poses.skeleton import NECK
-from iclora.errors import OutputError
+from iclora.errors import OutputError, RequestError
 from tests.controls.poses.people import person, poses_of
 
 
@@ -100,6 +100,20 @@ def test_which_points_are_there_in_coco(tmp_path: Path) -> None:
     low = write_keypoints(poses_of([unsure]), tmp_path / "b.coco.json", whole_scores=0.1)
     counts = [json.loads(path.read_text())["annotations"][0]["num_keypoints"] for path in (usual, low)]
     assert counts[1] == counts[0] + 1
+
+
+def test_hands_alone_are_not_written_as_coco(tmp_path: Path) -> None:
+    hand = np.zeros((130, 3), np.float32)
+    hand[18:39] = (5, 5, 1)
+    with pytest.raises(RequestError, match=r"would hold nobody.*Write NAME\.json"):
+        write_keypoints(poses_of([hand]), tmp_path / "a.coco.json")
+    assert not any(tmp_path.iterdir())
+
+
+def test_no_rate_in_coco_is_none(tmp_path: Path) -> None:
+    path = write_keypoints(poses_of([person()]), tmp_path / "a.coco.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"info": {"fps": 0}}))
+    assert read_keypoints(path, fps=24.0).fps == 24.0
 
 
 def test_the_name_says_the_form() -> None:

@@ -127,7 +127,8 @@ def _parsed(content: Any) -> list[_Frame]:
         images = _objects(content.get("images", []), "images")
         frames = _coco(_objects(content["annotations"], "annotations"), images, visibility=True)
         info = content.get("info")
-        fps = _positive(info, "fps", float) if isinstance(info, Mapping) else None
+        # Not one of COCO's own words: 0 there says nothing.
+        fps = _positive(info, "fps", float) if isinstance(info, Mapping) and info.get("fps") else None
         return [replace(frame, fps=fps) for frame in frames]
     if isinstance(content, Mapping) and "frames" in content:
         shared = {key: value for key, value in content.items() if key != "frames"}

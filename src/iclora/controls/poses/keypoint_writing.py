@@ -37,6 +37,7 @@ from iclora.controls.poses.skeleton import (
     LIMBS,
     RIGHT_HAND,
 )
+from iclora.errors import RequestError
 from iclora.media.files import write_file
 
 PARTS = {
@@ -74,6 +75,7 @@ def write_keypoints(
 
     Raises:
         OutputError: If the file exists or cannot be written.
+        RequestError: If there are points, but none that COCO's form has.
     """
     coco = is_coco(path)
     if coco and whole_scores is None:
@@ -83,6 +85,12 @@ def write_keypoints(
         points[..., 2] = (poses.points[..., 2] >= max(whole_scores, 1e-6)).astype(np.float64)
     points[points[..., 2] == 0] = 0
     target = Path(path)
+    own = points[:, :, [of_body for _, of_body in COCO_TO_BODY], 2]
+    if coco and points[..., 2].any() and not own.any():
+        raise RequestError(
+            f"{target} would hold nobody: of COCO's 17 points of the body none is there. Write NAME.json, "
+            "which has hands and faces too."
+        )
     text = json.dumps(_coco(poses, points)) + "\n" if coco else _openpose(poses, points)
     write_file(target, text.encode(), overwrite=overwrite)
     return target
