@@ -26,6 +26,11 @@ from iclora.findings.pictures import (
 from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
+REDRAW = "Choose other dials of the control, or another clip."
+REREAD = (
+    "Say values=near or values=distance, as its numbers are; where it is a film and no depth, leave render out."
+)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
@@ -90,6 +95,7 @@ def _expected(planned: PlannedReference, plan: Plan, *, film: bool) -> Expected:
         conventions=tuple(dict.fromkeys(way for one in ways for way in one)) or (NEAR_WHITE,),
         by_adapter=bool(followed) if planned.control is None else planned.control in followed,
         film=film,
+        redraw=None if planned.control is None else REREAD if planned.dials.get("render") else REDRAW,
     )
 
 
