@@ -27,9 +27,7 @@ from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
 REDRAW = "Choose other dials of the control, or another clip."
-REREAD = (
-    "Say values=near or values=distance, as its numbers are; where it is a film and no depth, leave render out."
-)
+REREAD = "Say values=near or values=distance, as its numbers are; leave render out if it is a film."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
