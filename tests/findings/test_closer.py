@@ -111,6 +111,15 @@ def test_without_an_adapter_none_is_spoken_of(micro_model: Path) -> None:
     found = added(plan, Shown(clip=clips.film()))
     assert len(found) == 1 and "in.mp4: expected is depth, a smooth picture, but this clip" in found[0]
     assert "adapter follows" not in found[0]
+    assert found[0].endswith("Choose other dials of the control, or another clip.")
+    render = replace(reference, dials={"render": True})
+    plan = make_plan(Request(prompt="", model=str(micro_model), references=(render,)))
+    (note,) = look_closer(plan, [Shown(clip=clips.film())]).findings[len(plan.findings) :]
+    assert note.level == "note" and "this render looks like a film or a photo" in note.text
+    assert "values=distance" in note.advice and "leave render out" in note.advice
+    (inverted,) = look_closer(plan, [Shown(clip=clips.coloured("near-black"))]).findings[len(plan.findings) :]
+    assert inverted.level == "warning" and inverted.advice == note.advice
+    assert added(plan, Shown(clip=clips.depth())) == []
     bare = ReferenceRequest(source=Source.of(clips.film(), "in.mp4"))
     plan = make_plan(Request(prompt="", model=str(micro_model), references=(bare,)))
     assert added(plan, Shown(clip=clips.film())) == []

@@ -188,6 +188,15 @@ def test_inverted_controls(kind: str) -> None:
     assert len(text) == 1 and "Invert it" in text[0]
 
 
+def test_what_was_just_drawn_is_to_be_drawn_otherwise() -> None:
+    """How a ready clip is mended, or drawn of a film, helps nobody whose control was drawn of it just now."""
+    inverted = clips.changed(clips.lines(), 255 - clips.lines().frames)
+    for clip, kind, advice in ((inverted, "canny", "Invert it"), (clips.film(), "depth", "use --control")):
+        assert advice in said(clip, kind)[0]
+        (text,) = said(clip, kind, redraw="Turn a dial.")
+        assert text.endswith(" Turn a dial.") and advice not in text
+
+
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
@@ -219,7 +228,9 @@ def test_depth_is_judged_as_it_is_to_be_drawn() -> None:
     white, black, inferno = drawn.values()
     assert "it is coloured, but grey depth is expected" in said(inferno, "depth")[0]
     assert "Draw it grey: " in said(inferno, "depth", conventions=("near-black",))[0]
-    assert "near is white; it may be inverted" in said(black, "depth")[0]
+    inverted = said(black, "depth")[0]
+    assert "near is white; it may be inverted" in inverted
+    assert "iclora control depth a.mp4 -o flipped.mp4 --render --convention near-black" in inverted
     assert "near is black; it may be inverted" in said(white, "depth", conventions=("near-black",))[0]
     wanted: dict[str, Any] = {"conventions": ("inferno",)}
     assert "it is grey, but depth in the colours of INFERNO is expected" in said(white, "depth", **wanted)[0]

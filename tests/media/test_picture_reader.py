@@ -8,6 +8,7 @@ from iclora import media
 from iclora.clip import Clip
 from iclora.errors import MediaError
 from iclora.media.picture_reader import natural_order
+from tests.media.exr_files import write_exr
 
 
 def flat(level: int, size: tuple[int, int] = (6, 4)) -> Image.Image:
@@ -98,6 +99,14 @@ def test_a_directory_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None
 def test_a_directory_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="holds no pictures; put files of these kinds"):
         media.read(tmp_path)
+
+
+def test_exr_is_said_to_be_a_render(tmp_path: Path) -> None:
+    """One alone, and a folder of them."""
+    path = write_exr(tmp_path / "a.exr", {"Z": np.ones((16, 16), np.float32)})
+    for given in (path, tmp_path):
+        with pytest.raises(MediaError, match=r"depth alone: say that it is a render \(--render"):
+            media.film(given)
 
 
 def test_pictures_of_two_sizes_are_refused(tmp_path: Path) -> None:

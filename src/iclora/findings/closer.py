@@ -26,6 +26,9 @@ from iclora.findings.pictures import (
 from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
+REDRAW = "Choose other dials of the control, or another clip."
+REREAD = "Say values=near or values=distance, as its numbers are; leave render out if it is a film."
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
@@ -85,11 +88,14 @@ def _expected(planned: PlannedReference, plan: Plan, *, film: bool) -> Expected:
     ways = [adapter.conventions for adapter in plan.adapters if "depth" in adapter.controls]
     if "convention" in planned.dials:  # drawn so; where an adapter was trained otherwise, the plan says so
         ways = [(planned.dials["convention"],)]
+    render = bool(planned.dials.get("render"))
     return Expected(
         kinds=tuple(followed) if planned.control is None else (planned.control,),
         conventions=tuple(dict.fromkeys(way for one in ways for way in one)) or (NEAR_WHITE,),
         by_adapter=bool(followed) if planned.control is None else planned.control in followed,
         film=film,
+        redraw=None if planned.control is None else REREAD if render else REDRAW,
+        render=render,
     )
 
 

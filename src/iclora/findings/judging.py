@@ -64,12 +64,16 @@ class Expected:
         conventions: How depth may be drawn.
         by_adapter: Whether it is an adapter that expects them.
         film: Whether it is a film that the control is still to be taken from.
+        redraw: What to do where it does not look so though it was just drawn; None: it was brought ready.
+        render: Whether it was drawn of a render; real depth with much detail looks like a film.
     """
 
     kinds: tuple[str, ...] = ()
     conventions: tuple[str, ...] = (NEAR_WHITE,)
     by_adapter: bool = False
     film: bool = False
+    redraw: str | None = None
+    render: bool = False
 
 
 def judge(seen: Look, expected: Expected, label: str) -> Findings:
@@ -122,12 +126,16 @@ def _say_misfit(misfits: list[Misfit], expected: Expected, label: str, findings:
     about: About = "adapter" if expected.by_adapter else "request"
     badly_drawn = next((one for one in misfits if not one.other), None)
     if badly_drawn is not None:
-        findings.warning(f"{label}: {badly_drawn.how}.", advice=badly_drawn.advice)
+        findings.warning(f"{label}: {badly_drawn.how}.", advice=expected.redraw or badly_drawn.advice)
+        return
+    if expected.render:
+        text = f"{label}: this render looks like {misfits[0].how}, as depth with much detail may."
+        findings.note(text, advice=expected.redraw or "")
         return
     what = "the adapter follows" if expected.by_adapter else "expected is"
     text = f"{label}: {what} {named(expected.kinds)}, but this clip looks like {misfits[0].how}."
     advice = " ".join(dict.fromkeys(one.advice for one in misfits))
-    findings.warning(text, advice=advice, about=about)
+    findings.warning(text, advice=expected.redraw or advice, about=about)
 
 
 def _say_faint(seen: Look, family: Family, label: str, findings: Findings) -> None:

@@ -240,16 +240,17 @@ def _smooth(seen: Look, kind: str, like: str, conventions: tuple[str, ...], labe
             advice=f"Draw it so: iclora control {kind} FILM -o coloured.mp4 --convention inferno.",
         )
     wanted = [one for one in conventions if (one == INFERNO) == (like == COLOURED)]
-    return None if len(wanted) > 1 else _upside_down(seen, kind, near_black=wanted[0] == NEAR_BLACK)
+    return None if len(wanted) > 1 else _upside_down(seen, kind, label, near_black=wanted[0] == NEAR_BLACK)
 
 
-def _upside_down(seen: Look, kind: str, *, near_black: bool) -> Misfit | None:
+def _upside_down(seen: Look, kind: str, label: str, *, near_black: bool) -> Misfit | None:
     upside, light = (-seen.upside, seen.dark) if near_black else (seen.upside, seen.light)
     if upside >= UPSIDE_DOWN and light <= (MOST_LIGHT if upside >= LIGHT_ABOVE else 0.4):
         return None
     near, far = ("black", "darker") if near_black else ("white", "lighter")
     how = f"what is above, or most of the picture, is {far} than the rest, but near is {near}"
-    return _inverted(kind, f"{how}; it may be inverted")
+    flipped = f"iclora control {kind} {label} -o flipped.mp4 --render --convention near-black"
+    return Misfit(how=f"{how}; it may be inverted", advice=f"Invert it, if it is: {flipped}.")
 
 
 def _normals(seen: Look, like: str, label: str) -> Misfit | None:

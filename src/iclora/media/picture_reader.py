@@ -19,6 +19,7 @@ PICTURE_SUFFIXES = frozenset(
     {".apng", ".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 )
 _ANIMATED_FORMATS = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
+NO_COLOURS = "an .exr is read for its depth alone: say that it is a render (--render, or render=yes)"
 # What players do with animations that give a frame no time at all.
 _UNTIMED_FRAME_MS = 100.0
 _NUMBER = re.compile(r"%(0\d+)?d")
@@ -93,6 +94,8 @@ def film_directory(
         if entry.suffix.lower() in PICTURE_SUFFIXES and entry.is_file() and not entry.name.startswith(".")
     ]
     if not files:
+        if any(entry.suffix.lower() == ".exr" for entry in entries):
+            raise MediaError(f"The folder {path} holds no pictures to look at; {NO_COLOURS}.")
         kinds = ", ".join(sorted(PICTURE_SUFFIXES))
         raise MediaError(f"The folder {path} holds no pictures; put files of these kinds into it: {kinds}.")
     return _sequence(files, fps=fps, max_frames=max_frames, progress=progress)

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from iclora.clip import Audio, Clip, Film, Frames
 from iclora.errors import MediaError
+from iclora.media.picture_reader import NO_COLOURS
 from iclora.media.timing import frames_on_show, is_even, nearest_frames, pick, trim_audio
 
 _UNREADABLE = (av.FFmpegError, OSError, ValueError)
@@ -144,9 +145,9 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
     except av.EOFError as error:
         raise MediaError(_NO_FRAMES.format(path=path)) from error
     except _UNREADABLE as error:
-        raise MediaError(
-            f"Cannot read {path} as a video ({_reason(error)}); give a whole file that FFmpeg can decode."
-        ) from error
+        is_exr = path.suffix.lower() == ".exr"
+        advice = NO_COLOURS if is_exr else "give a whole file that FFmpeg can decode"
+        raise MediaError(f"Cannot read {path} as a video ({_reason(error)}); {advice}.") from error
 
 
 def _read_frames(
