@@ -262,6 +262,13 @@ def test_normals_want_depth(micro_model: Path, film_path: Path, tmp_path: Path) 
     slope = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None, None], (9, 64, 64, 3)).astype(np.uint8)
     depth = media.save(Clip(frames=slope, fps=16.0), tmp_path / "depth")
     assert "normals are drawn" not in plan(micro_model, "--control", f"normals={depth}", "--fps", 16).stdout
+    already = "looks like depth already, and depth is looked for in it."
+    for words, told in (
+        (f"depth={depth}", True),
+        (f"depth={depth},render=yes", False),
+        (f"depth={film_path}", False),
+    ):
+        assert (already in plan(micro_model, "--control", words, "--fps", 16).stdout) == told
 
 
 def test_slow_estimators_see_the_beginning_and_none_is_fetched(

@@ -157,9 +157,13 @@ Made = tuple[Film, tuple[float, float], dict[str, float]]
 
 def _guessed(said: DepthWords, convention: str, report: Report) -> Made:
     """Depth of a filmed clip."""
+    from iclora import findings  # it takes seconds, which --help shall not
+
     size = None if said.size is None else words.parse_size(said.size)
     film = media.film(said.source, fps=said.fps, max_frames=said.frames, progress=steps_of(report, "looking"))
     film = shaped(film, size, said.frames)
+    if findings.looks_like_depth(film):
+        say(f"warning: {said.source} {findings.LOOKS_LIKE_DEPTH}. {findings.TAKE_AS_RENDER}")
     if said.estimator in depths.RELEASES:
         say(f"{said.estimator}: licence {depths.RELEASES[said.estimator].licence}")
     found = depths.film_found(

@@ -6,7 +6,13 @@
 `look` measures a clip from a few of its frames; `judge` says what is wrong with it for a kind of control.
 """
 
-from iclora.findings.closer import Shown, look_closer
+from iclora.findings.closer import (
+    LOOKS_LIKE_DEPTH,
+    TAKE_AS_RENDER,
+    Shown,
+    look_closer,
+    looks_like_depth,
+)
 from iclora.findings.judging import Expected, judge
 from iclora.findings.kinds import resemblance
 from iclora.findings.looks import Look, look
@@ -14,6 +20,8 @@ from iclora.findings.masks import judge_mask
 from iclora.findings.pictures import agreement, figures_agreement
 
 __all__ = [
+    "LOOKS_LIKE_DEPTH",
+    "TAKE_AS_RENDER",
     "Expected",
     "Look",
     "Shown",
@@ -23,5 +31,6 @@ __all__ = [
     "judge_mask",
     "look",
     "look_closer",
+    "looks_like_depth",
     "resemblance",
 ]

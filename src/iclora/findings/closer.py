@@ -27,6 +27,8 @@ from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
 REDRAW = "Choose other dials of the control, or another clip."
+LOOKS_LIKE_DEPTH = "looks like depth already, and depth is looked for in it"
+TAKE_AS_RENDER = "If it is depth, say render=yes (control depth: --render), and it is taken as it is."
 REREAD = "Say values=near or values=distance, as its numbers are; leave render out if it is a film."
 
 
@@ -68,6 +70,9 @@ def look_closer(plan: Plan, references: Sequence[Shown], images: Sequence[tuple[
         findings += judge(seen, expected, planned.label)
         if planned.control == "normals" and shown.film is not None:
             _say_no_depth(shown.film, planned.label, findings)
+        if planned.control == "depth" and not expected.render and shown.film is not None:
+            if looks_like_depth(shown.film):
+                findings.warning(f"{planned.label} {LOOKS_LIKE_DEPTH}.", advice=TAKE_AS_RENDER)
         if shown.mask is not None:
             findings += judge_mask(shown.mask, planned.grid, planned.label)
         shows = _shows(seen, expected, planned.label)
@@ -116,6 +121,18 @@ def _say_no_depth(film: Clip | Film, label: str, findings: Findings) -> None:
             f"{label}: normals are drawn of depth, and this clip looks like {like}.",
             advice="Draw its depth first (iclora control depth), and give that.",
         )
+
+
+def looks_like_depth(film: Clip | Film) -> bool:
+    """Say whether a film that depth is to be found in is grey and smooth, as depth itself is.
+
+    Args:
+        film: The film.
+
+    Returns:
+        Whether it may be depth already; scenes in grey fog may be taken for it.
+    """
+    return resemblance(look(film)) == SMOOTH
 
 
 def _used(clip: Clip | Film, plan: Plan) -> Clip | Film:

@@ -84,6 +84,7 @@ SWAPPED = 2.0
 SWAPPED_BELOW = -0.05
 """How far the colours of arms lie above those of legs; good: from 0.006, mostly 0.1 to 0.29, and swapped ones
 as far below."""
+_SWAP = "Swap the channels (ffmpeg -i IN -vf colorchannelmixer=rr=0:rb=1:bb=0:br=1 OUT)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +189,13 @@ def _trails(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
         if kind == "tracks" and seen.red > SWAPPED * seen.blue:
             return Misfit(
                 how="heads of trails are red, but blue ones were trained on: red and blue are swapped",
-                advice="Swap the channels, or draw the tracks again with --control tracks=FILE.json.",
+                advice=f"{_SWAP}, or draw the tracks again with --control tracks=FILE.json.",
             )
         if kind == "pose" and seen.yellow_above < SWAPPED_BELOW:
             return Misfit(
                 how="the colours of arms lie below those of legs: red and blue are swapped, or people stand "
                 "on their heads",
-                advice="Swap the channels, or draw the skeletons again with --control pose=FILM.",
+                advice=f"{_SWAP}, or draw the skeletons again with --control pose=FILM.",
             )
         return None
     if seen.light >= LEAST_LIGHT:
@@ -232,7 +233,7 @@ def _smooth(seen: Look, kind: str, like: str, conventions: tuple[str, ...], labe
     if like == COLOURED and seen.blue > SWAPPED * seen.red:
         return Misfit(
             how="what is near is blue, but yellow in the colours of INFERNO: red and blue are swapped",
-            advice=f"Swap the channels, or draw it again: iclora control {kind} FILM --convention inferno.",
+            advice=f"{_SWAP}, or draw it again: iclora control {kind} FILM --convention inferno.",
         )
     if like == SMOOTH and conventions == (INFERNO,):
         return Misfit(
@@ -259,7 +260,7 @@ def _normals(seen: Look, like: str, label: str) -> Misfit | None:
     if seen.normal_red > abs(seen.normal_blue):
         return Misfit(
             how="normals face red, but blue is towards the eye: red and blue are swapped",
-            advice="Swap the channels, or draw them again with --control normals=DEPTH.",
+            advice=f"{_SWAP}, or draw them again with --control normals=DEPTH.",
         )
     if seen.normal_blue < 0:
         return _inverted("normals", "normals face away from the eye, but blue is towards it")
@@ -284,7 +285,7 @@ def _film(seen: Look, kind: str, like: str, label: str) -> Misfit | None:
 
 
 def _inverted(kind: str, how: str) -> Misfit:
-    return Misfit(how=how, advice=f"Invert it (255 - value) if it is a {kind} control.")
+    return Misfit(how=how, advice=f"Invert it if it is a {kind} control: ffmpeg -i IN -vf negate OUT.")
 
 
 def _other(kind: str, like: str, label: str) -> Misfit:
