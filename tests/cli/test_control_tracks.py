@@ -42,9 +42,11 @@ def test_the_commands_of_the_docs(
     monkeypatch.chdir(tmp_path)
     media.save(moving_square(height=96, width=128), tmp_path / "in.mp4")
     shutil.copy(filmed_clips / "bigbuckbunny.mp4", tmp_path)
-    (tmp_path / "tracks.json").write_text(re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)[0])
+    ball, several = re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)[:2]
+    (tmp_path / "ball.json").write_text(ball)
+    (tmp_path / "tracks.json").write_text(several)
+    shutil.copy(Path(__file__).parents[2] / "docs" / "ball.png", tmp_path)
     np.savez(tmp_path / "points.npz", tracks=np.linspace(5, 40, 48).reshape(8, 3, 2))
-    media.save_image(moving_square(height=128, width=128).frames[0], tmp_path / "first.png")
     lines = "".join(re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL)).splitlines()
     assert len(lines) >= 6
     for line in lines:
@@ -56,7 +58,7 @@ def test_the_commands_of_the_docs(
     drawn = media.read("drawn.mp4")
     assert drawn.frames.shape == (33, 192, 256, 3) and drawn.fps == 16.0
     assert media.read("tracks.png").width > 1000 and media.read("bunny.mp4").num_frames == 97
-    made = json.loads(Path("drifting.mp4.json").read_text())
+    made = json.loads(Path("thrown.mp4.json").read_text())
     assert made["plan"]["adapters"][0]["name"] == "tracks" and "no adapter" not in json.dumps(made)
 
 

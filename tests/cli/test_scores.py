@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from iclora import adapters, controls, media
 from iclora.cli import app
-from iclora.cli.scores import truth_of
+from iclora.cli.scores import say_scores, truth_of
 from iclora.clip import Clip
 from iclora.controls.point_tracks import Tracks
 from iclora.errors import MissingDependencyError
@@ -98,3 +98,16 @@ def test_tracks_are_brought_to_the_length_of_the_result() -> None:
         truth = truth_of("tracks", tracks, result)
         assert isinstance(truth, Tracks) and truth.num_frames == num_frames and truth.width == 64
         assert truth.visible[0].sum() == min(5, num_frames) and truth.points[0, 0].tolist() == [20.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("survival", "lost"), [(0.49, "its points are lost at 51% of their places"), (0.5, "")]
+)
+def test_points_that_are_lost_are_told_of(
+    survival: float, lost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"reference": "a.json", "measure": "tracks within 5%", "value": 0.25}
+    say_scores([row | {"survival": survival}, row])
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("follows a.json: tracks within 5% 0.250") and lost in first
+    assert ("lost" in first) == bool(lost) and second == "follows a.json: tracks within 5% 0.250"

@@ -28,6 +28,8 @@ _WORDS = {
     **{"still_error": "error if nothing moved", "correlation": "correlation"},
 }
 """What each number is called."""
+_HELD = 0.5
+"""Share of a track's places at which its point must be found again for the score to say much."""
 _FROM_FILMS = ("depth", "pose", "tracks")
 """Kinds whose truth is in what the control was drawn from, rather than in the drawing."""
 
@@ -115,7 +117,13 @@ def score_references(
 def say_scores(rows: Sequence[Mapping[str, Any]]) -> None:
     """Say how a result follows its references, a line for each."""
     for row in rows:
-        say(f"follows {row['reference']}: {row['measure']} {row['value']:.3f}")
+        held = row.get("survival", 1.0)
+        lost = (
+            ""
+            if held >= _HELD
+            else f"; its points are lost at {1 - held:.0%} of their places: soft, or hidden"
+        )
+        say(f"follows {row['reference']}: {row['measure']} {row['value']:.3f}{lost}")
 
 
 def describe(score: Score) -> list[str]:
