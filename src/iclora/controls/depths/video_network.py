@@ -25,6 +25,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+from transformers.models.dinov2.modeling_dinov2 import Dinov2Embeddings
 
 from iclora.errors import ModelError
 
@@ -73,6 +74,24 @@ _IN_TIME_NAMES = (
 )
 """Likewise of the parts that see time, here."""
 _DAMAGED = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, AttributeError)
+
+
+class Embeddings(Dinov2Embeddings):  # type: ignore[misc]  # transformers is untyped here
+    """Patches and their places, which other shapes than the learnt one stretch as the released code does."""
+
+    def interpolate_pos_encoding(
+        self, embeddings: Float[Tensor, "t p d"], height: int, width: int
+    ) -> Float[Tensor, "1 p d"]:
+        """Stretch the learnt places by a hair more than the picture asks: a tenth of a patch."""
+        rows, columns = height // PATCH, width // PATCH
+        first, learnt = self.position_embeddings[:, :1], self.position_embeddings[:, 1:]
+        side = math.isqrt(learnt.shape[1])
+        if rows == columns == side:
+            return torch.as_tensor(self.position_embeddings)
+        grid = rearrange(learnt, "1 (h w) d -> 1 d h w", h=side)
+        scale = ((rows + 0.1) / side, (columns + 0.1) / side)
+        grid = functional.interpolate(grid, scale_factor=scale, mode="bicubic")
+        return torch.cat([first, rearrange(grid, "1 d h w -> 1 (h w) d")], dim=1)
 
 
 class AttentionInTime(nn.Module):
@@ -260,4 +279,7 @@ def _still_network(
     left = sorted({*told["missing_keys"], *told["unexpected_keys"], *map(str, told["mismatched_keys"])})
     if left:
         raise ValueError(f"these are too few, too many or of another shape: {', '.join(left[:3])}")
+    embeddings = Embeddings(config.backbone_config)
+    embeddings.load_state_dict(network.backbone.embeddings.state_dict())
+    network.backbone.embeddings = embeddings
     return network
