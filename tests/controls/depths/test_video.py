@@ -57,6 +57,18 @@ def test_a_film_is_looked_at_in_windows(by_hand: Path, monkeypatch: pytest.Monke
     assert controls.depth(clip, estimator=SMALL.name).frames.shape == clip.frames.shape
 
 
+@pytest.mark.parametrize("width", [42, 56])
+def test_a_film_of_three_windows_is_what_the_released_code_makes_of_it(
+    by_hand: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(video, "SHORT_SIDE", 42)
+    scene = np.random.default_rng(3).integers(0, 256, (42, width + 61, 3), dtype=np.uint8)
+    found = np.stack(list(VideoDepthAnything(SMALL.name)(scene[:, i : i + width] for i in range(61))))
+    assert found.shape == (61, 42, width) and found.min() == 0
+    released = GOLDEN["films"][str(width)]  # of frames that do not fade
+    assert np.abs(found[GOLDEN["frames"]][:, ::14, ::14] - released).max() < 1e-4
+
+
 @pytest.mark.parametrize(
     ("height", "width", "looked_at"),
     [(480, 640, (518, 686)), (1080, 1920, (518, 924)), (1280, 720, (924, 518)), (540, 1280, (392, 924))],

@@ -46,10 +46,13 @@ class VideoDepthAnything:
             frames: RGB 0..255.
 
         Returns:
-            Nearness of each frame on one scale, up to a scale and a shift, of the size it was looked at.
+            Nearness of each frame on one scale, up to a scale and a shift, at least 0, of the size it was
+            looked at.
         """
         pictures = map(self._prepared, frames)
-        return by_windows(pictures, self._look, length=self._length, overlap=OVERLAP, anchors=ANCHORS)
+        return by_windows(
+            pictures, self._look, length=self._length, overlap=OVERLAP, anchors=ANCHORS, least=0.0
+        )
 
     def _prepared(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 H W"]:
         height, width = frame.shape[:2]
