@@ -71,7 +71,15 @@ def test_a_film_of_three_windows_is_what_the_released_code_makes_of_it(
 
 @pytest.mark.parametrize(
     ("height", "width", "looked_at"),
-    [(480, 640, (518, 686)), (1080, 1920, (518, 924)), (1280, 720, (924, 518)), (540, 1280, (392, 924))],
+    [
+        (480, 640, (518, 686)),
+        (1080, 1920, (518, 924)),
+        (1280, 720, (924, 518)),
+        (540, 1280, (392, 924)),
+        (800, 1920, (378, 910)),
+        (1920, 800, (910, 378)),
+        (540, 1920, (252, 896)),
+    ],
 )
 def test_wide_pictures_are_looked_at_in_no_more_pixels(
     by_hand: Path, height: int, width: int, looked_at: tuple[int, int]
@@ -80,10 +88,18 @@ def test_wide_pictures_are_looked_at_in_no_more_pixels(
     assert prepared.shape == (3, *looked_at)
 
 
+def test_weights_of_half_precision_are_read(by_hand: Path) -> None:
+    torch.save({name: value.half() for name, value in video_files.weights().items()}, by_hand)
+    network = read_network(by_hand)
+    assert {value.dtype for value in network.state_dict().values()} == {torch.float32}
+    assert network(torch.zeros(1, 3, 28, 42)).shape == (1, 28, 42)
+
+
 def test_other_files_are_told(by_hand: Path, tmp_path: Path) -> None:
-    by_hand.write_bytes(b"no network")
-    with pytest.raises(ModelError, match="does not hold Video Depth Anything .*; delete it and run again"):
-        VideoDepthAnything(SMALL.name)
+    for content, reason in ((b"no network", "."), (b"", "EOFError")):
+        by_hand.write_bytes(content)
+        with pytest.raises(ModelError, match=rf"Video Depth Anything \({reason}.*; delete it and run"):
+            VideoDepthAnything(SMALL.name)
     whole = video_files.weights()
     short = {name: value for name, value in whole.items() if name != "head.projects.2.bias"}
     for weights, what in (
@@ -91,6 +107,12 @@ def test_other_files_are_told(by_hand: Path, tmp_path: Path) -> None:
         (short, "too few, too many or of another shape: neck.reassemble_stage.layers.2.projection.bias"),
         ({"pretrained.cls_token": torch.zeros(1, 1, 64)}, "it has 0 layers, and the released ones have 12"),
         ({}, "pretrained.cls_token"),
+        (whole | {5: torch.zeros(1)}, "it holds no table of weights by their names"),
+        ([torch.zeros(1)], "it holds no table of weights by their names"),
+        (whole | {"head.projects.0.weight": 5}, "it holds no table of weights by their names"),
+        (whole | {"pretrained.cls_token": torch.tensor(1.0)}, "index out of range"),
+        (whole | {"pretrained.pos_embed": torch.zeros(3)}, "index out of range"),
+        (whole | {"pretrained.cls_token": torch.zeros(1, 1, 30)}, "division|modulo"),
     ):
         torch.save(weights, by_hand)
         with pytest.raises(ModelError, match=what):

@@ -17,8 +17,8 @@ from iclora.controls.depths.windows import by_windows
 
 OVERLAP = 8
 ANCHORS = (0, 12)
-LONGEST_SHAPE = 1.777
-"""A picture longer than so many times its shorter side is looked at in fewer pixels."""
+WIDE_FROM, WIDE = 1.78, 1.777
+"""A picture longer than so many times its shorter side is looked at in the pixels of one of this shape."""
 
 
 class VideoDepthAnything:
@@ -57,8 +57,10 @@ class VideoDepthAnything:
     def _prepared(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 H W"]:
         height, width = frame.shape[:2]
         shape = max(height, width) / min(height, width)
-        short_side = round(SHORT_SIDE * min(1, LONGEST_SHAPE / shape))
-        size = looked_at(height, width, multiple=self._patch, short_side=short_side)
+        side, patch = SHORT_SIDE, self._patch
+        if shape > WIDE_FROM:
+            side = max(1, round(int(side * WIDE / shape) / patch)) * patch
+        size = looked_at(height, width, multiple=patch, short_side=side)
         return np.asarray(prepared(frame, *size)[0])
 
     def _look(self, pictures: list[np.ndarray]) -> Float32[np.ndarray, "t H W"]:

@@ -64,16 +64,19 @@ _STILL_NAMES = (
 """What the released files call a weight, and what `transformers` calls it."""
 _MOTION = "head.motion_modules."
 _IN_TIME_NAMES = (
-    *(("temporal_transformer.", ""), ("transformer_blocks.0.", "")),
-    *(
-        ("ff.net.0.proj.", "ff_in."),
-        ("ff.net.2.", "ff_out."),
-        ("to_out.0.", "to_out."),
-        ("pos_encoder.pe", "when"),
-    ),
+    ("temporal_transformer.", ""),
+    ("transformer_blocks.0.", ""),
+    ("ff.net.0.proj.", "ff_in."),
+    ("ff.net.2.", "ff_out."),
+    ("to_out.0.", "to_out."),
+    ("pos_encoder.pe", "when"),
 )
 """Likewise of the parts that see time, here."""
-_DAMAGED = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, AttributeError)
+_DAMAGED = (
+    *(OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, IndexError),
+    *(AttributeError, TypeError, ArithmeticError),
+)
+"""What a file of another form ends in: its names, kinds and shapes are taken as released until they fail."""
 
 
 class Embeddings(Dinov2Embeddings):  # type: ignore[misc]  # transformers is untyped here
@@ -203,15 +206,18 @@ def read_network(path: Path) -> VideoDepthNetwork:
     """
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
+        table = weights.items() if isinstance(weights, dict) else [(None, weights)]
+        if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in table):
+            raise ValueError("it holds no table of weights by their names")
         still, in_time = _sorted_out(weights)
         network = VideoDepthNetwork(_still_network(_config(weights), still))
         network.in_time.load_state_dict(in_time)
     except _DAMAGED as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(
             f"{path} does not hold Video Depth Anything ({reason}); delete it and run again."
         ) from error
-    return network.eval()
+    return network.float().eval()
 
 
 def _sorted_out(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
