@@ -38,6 +38,10 @@ def test_the_network_gives_what_the_released_one_gives(
     assert np.abs(found[:, ::step, ::step] - GOLDEN[released]).max() < 1e-4  # of numbers up to 5
 
 
+def test_reading_draws_no_bar(by_hand: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert read_network(by_hand) is not None and capfd.readouterr() == ("", "")
+
+
 def test_a_frame_depends_on_those_around_it(by_hand: Path) -> None:
     network = read_network(by_hand)
     frames = torch.from_numpy(np.random.default_rng(2).standard_normal((6, 3, 28, 42)).astype(np.float32))

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 from transformers.models.dinov2.modeling_dinov2 import Dinov2Embeddings
 
+from iclora.controls.bars import without_bars
 from iclora.errors import ModelError
 
 WINDOW = 32
@@ -279,9 +280,10 @@ def _still_network(
     config: DepthAnythingConfig, weights: dict[str, Tensor]
 ) -> DepthAnythingForDepthEstimation:
     """The part that sees one frame, every weight accounted for."""
-    network, told = DepthAnythingForDepthEstimation.from_pretrained(
-        None, config=config, state_dict=weights, output_loading_info=True
-    )
+    with without_bars():
+        network, told = DepthAnythingForDepthEstimation.from_pretrained(
+            None, config=config, state_dict=weights, output_loading_info=True
+        )
     left = sorted({*told["missing_keys"], *told["unexpected_keys"], *map(str, told["mismatched_keys"])})
     if left:
         raise ValueError(f"these are too few, too many or of another shape: {', '.join(left[:3])}")
