@@ -61,6 +61,23 @@ def test_a_film_is_looked_at_in_windows(by_hand: Path, monkeypatch: pytest.Monke
     assert controls.depth(clip, estimator=SMALL.name).frames.shape == clip.frames.shape
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_frames_that_stand_still_at_the_end_need_not_be_looked_at(
+    by_hand: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    network = read_network(by_hand).double()
+    frames = torch.from_numpy(np.random.default_rng(4).standard_normal((count, 3, 28, 42)))
+    with torch.inference_mode():
+        whole = network(torch.cat([frames, frames[-1:].expand(12 - count, -1, -1, -1)]))[:count]
+        looked_at, look = [], network.still.backbone.forward
+        monkeypatch.setattr(
+            network.still.backbone, "forward", lambda few: looked_at.append(len(few)) or look(few)
+        )
+        found = network(frames, length=12)
+    assert found.shape == whole.shape and (found - whole).abs().max() < 1e-9
+    assert sum(looked_at) == count
+
+
 @pytest.mark.parametrize("width", [42, 56])
 def test_a_film_of_three_windows_is_what_the_released_code_makes_of_it(
     by_hand: Path, monkeypatch: pytest.MonkeyPatch, width: int

@@ -64,10 +64,10 @@ class VideoDepthAnything:
         return np.asarray(prepared(frame, *size)[0])
 
     def _look(self, pictures: list[np.ndarray]) -> Float32[np.ndarray, "t H W"]:
-        """The nearness of a window; the last one is filled up with its last frame, as it was trained on."""
+        """The nearness of a window; the last one goes on with its last frame, as released."""
         import torch
 
-        window = np.stack([*pictures, *[pictures[-1]] * (self._length - len(pictures))])
+        window = torch.from_numpy(np.stack(pictures)).to(self._device)
         with torch.inference_mode():
-            found = self._network(torch.from_numpy(window).to(self._device))
-        return np.asarray(found[: len(pictures)].cpu().numpy(), np.float32)
+            found = self._network(window, length=self._length)
+        return np.asarray(found.cpu().numpy(), np.float32)

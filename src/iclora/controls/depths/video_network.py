@@ -163,11 +163,13 @@ class VideoDepthNetwork(nn.Module):
         sizes, fused = still.config.neck_hidden_sizes, still.config.fusion_hidden_size
         self.in_time = nn.ModuleList(InTime(channels) for channels in (*sizes[2:], fused, fused))
 
-    def forward(self, frames: Float[Tensor, "t 3 H W"]) -> Float[Tensor, "t H W"]:
+    def forward(self, frames: Float[Tensor, "t 3 H W"], *, length: int = 0) -> Float[Tensor, "t H W"]:
         """Guess the nearness in frames that follow each other.
 
         Args:
             frames: Of ImageNet's mean and spread, height and width multiples of 14; at most `WINDOW`.
+            length: For how many frames the film goes on, its last one standing, if that is more: they are
+                seen where frames see each other, which costs little.
 
         Returns:
             Nearness up to a scale and a shift, at least 0.
@@ -176,11 +178,16 @@ class VideoDepthNetwork(nn.Module):
         neck = self.still.neck
         seen = (self._maps(few, rows, columns) for few in torch.split(frames, _FEW))
         fine, middle, coarse, coarsest = (torch.cat(maps) for maps in zip(*seen, strict=True))
-        coarse, coarsest = neck.convs[2](self.in_time[0](coarse)), neck.convs[3](self.in_time[1](coarsest))
+        still = [len(frames) - 1] * (length - len(frames))
+        coarse, coarsest = (
+            neck.convs[2 + i](self.in_time[i](torch.cat([maps, maps[still]])))
+            for i, maps in enumerate((coarse, coarsest))
+        )
         fuse, size = neck.fusion_stage.layers, middle.shape[2:]
         fused = self.in_time[2](fuse[0](coarsest, size=coarse.shape[2:]))
         fused = self.in_time[3](fuse[1](fused, coarse, size=size))
         found = []
+        fused = fused[: len(frames)]
         for few in zip(*(torch.split(maps, _FEW) for maps in (fused, middle, fine)), strict=True):
             finer = fuse[2](few[0], neck.convs[1](few[1]), size=fine.shape[2:])
             finest = fuse[3](finer, neck.convs[0](few[2]))
