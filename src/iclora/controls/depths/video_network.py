@@ -178,9 +178,9 @@ class VideoDepthNetwork(nn.Module):
         neck = self.still.neck
         seen = (self._maps(few, rows, columns) for few in torch.split(frames, _FEW))
         fine, middle, coarse, coarsest = (torch.cat(maps) for maps in zip(*seen, strict=True))
-        still = [len(frames) - 1] * (length - len(frames))
+        standing = [len(frames) - 1] * (length - len(frames))
         coarse, coarsest = (
-            neck.convs[2 + i](self.in_time[i](torch.cat([maps, maps[still]])))
+            neck.convs[2 + i](self.in_time[i](torch.cat([maps, maps[standing]])))
             for i, maps in enumerate((coarse, coarsest))
         )
         fuse, size = neck.fusion_stage.layers, middle.shape[2:]
