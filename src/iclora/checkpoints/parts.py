@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,9 @@ from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder, LTX2VocoderWithBWE
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForImageTextToText, AutoTokenizer
-from transformers.utils import logging
 
 from iclora.checkpoints.released import read_config
+from iclora.controls.bars import without_bars
 from iclora.errors import ModelError
 
 _CLASSES = {
@@ -94,7 +92,7 @@ def _class_of(folder: Path, base: str) -> Any:
 
 def _loaded(kind: Any, folder: Path, settings: dict[str, Any]) -> Any:
     try:
-        with _no_bars():
+        with without_bars():
             part, report = kind.from_pretrained(
                 str(folder), local_files_only=True, output_loading_info=True, **settings
             )
@@ -109,15 +107,3 @@ def _loaded(kind: Any, folder: Path, settings: dict[str, Any]) -> Any:
         )
         raise ModelError(f"The weights in {folder} do not fit their config: {said}. Fetch the model again.")
     return part
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep transformers from drawing progress bars of its own."""
-    drawn = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if drawn:
-            logging.enable_progress_bar()

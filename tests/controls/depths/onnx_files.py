@@ -61,6 +61,13 @@ def write_mean(
     return _write(path, nodes, (number, channels, height, width), (number, height, width))
 
 
+def write_mean_of_one(path: Path, *, side: int = 14) -> Path:
+    """Write a network that says it takes any number of pictures, and gives one answer for all of them."""
+    axes = _field(1, "axes") + _field(8, 0) + _field(8, 1) + _field(20, 7)
+    nodes = [_node("ReduceMean", "x", "y", axes, _axes(0)[1])]
+    return _write(path, nodes, ("n", 3, side, side), (side, side))
+
+
 def write_window(path: Path, *, length: int | str = "t", side: int = 14) -> Path:
     """Write a network of `1 length 3 side side` whose mean over the channels goes from 0 to 1 in each window.
 

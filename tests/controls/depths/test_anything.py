@@ -52,10 +52,12 @@ def put(folder: Path, *, kind: str = "relative") -> Path:
     return folder
 
 
-def test_files_put_by_hand_are_read(cache: Path) -> None:
+def test_files_put_by_hand_are_read(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
     put(cache / SMALL.name)
     frames = np.random.default_rng(0).integers(0, 256, (2, 60, 80, 3), dtype=np.uint8)
+    capfd.readouterr()
     first, second = DepthAnything(SMALL.name)(frames)
+    assert capfd.readouterr() == ("", "")  # no bar of transformers
     assert first.shape == second.shape == (518, 686) and first.dtype == np.float32
     assert np.isfinite(first).all() and not np.array_equal(first, second)
 

@@ -13,7 +13,7 @@ from iclora.controls.depths.anything import MEAN, SPREAD
 from iclora.controls.depths.finding import check_estimator
 from iclora.controls.depths.onnx import OnnxDepth
 from iclora.errors import MissingDependencyError, ModelError, RequestError
-from tests.controls.depths.onnx_files import write_mean, write_window
+from tests.controls.depths.onnx_files import write_mean, write_mean_of_one, write_window
 
 FRAME = np.full((60, 80, 3), 128, np.uint8)
 
@@ -70,6 +70,23 @@ def test_pictures_go_together_where_the_file_lets_them(
     assert given == sizes and found.shape == (9, 14, 14)
     exact = ((np.stack(frames) / 255 - MEAN) / SPREAD).mean(axis=3)
     assert np.abs(found - exact).max() < 1e-5
+
+
+def test_a_network_that_fails_on_several_pictures_is_shown_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'iclora[onnx]'")
+    monkeypatch.setattr(onnx, "batch_size", lambda device: 4)
+    estimator = OnnxDepth(write_mean_of_one(tmp_path / "a.onnx"))
+    frames = climbing(9)
+    found = np.stack(list(estimator(frames)))
+    exact = ((np.stack(frames) / 255 - MEAN) / SPREAD).mean(axis=3)
+    assert found.shape == (9, 14, 14) and np.abs(found - exact).max() < 1e-5
+    # What fails on one picture is told still.
+    unknown = np.full((1, 3, 14, 14), np.nan, np.float32)
+    monkeypatch.setattr(onnx, "prepared", lambda frame, height, width: unknown)
+    with pytest.raises(ModelError, match="one finite number a pixel"):
+        list(OnnxDepth(write_mean(tmp_path / "b.onnx", number="n", height=14, width=14))(frames))
 
 
 def test_an_absent_device_is_refused(tmp_path: Path) -> None:

@@ -63,6 +63,14 @@ def test_a_window_is_scaled_shifted_and_faded_in() -> None:
     assert np.allclose(flat[2], 6.5) and np.allclose(flat[0], (2 * tail[0] + 6.5) / 3)
 
 
+def test_what_is_below_the_least_is_cut_before_it_is_mixed() -> None:
+    numbers = np.array([0, 2, -5, -6, 1], np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
+    known = np.concatenate([numbers[:2], numbers[1:2]])  # two anchors, said alike, and a frame of the overlap
+    for least, expected in ((-np.inf, [0, 2, (-5 + 2) / 2, -6, 1]), (0.0, [0, 2, (0 + 2) / 2, 0, 1])):
+        found = joined(known, numbers, num_anchors=2, least=least)
+        assert np.allclose(found[:, 0, 0], expected, atol=1e-5)
+
+
 def test_anchors_alone_say_the_scale() -> None:
     rising = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
     known = np.concatenate([3 * rising[:2] + 5, rising[2:3] + 1])  # the anchors, and a frame of the overlap

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from iclora.controls.bars import without_bars
 from iclora.controls.depths.batches import batch_size, in_batches
 from iclora.controls.depths.releases import RELEASES, find
 from iclora.errors import ModelError
@@ -114,9 +115,10 @@ def load(folder: Path) -> Any:
 
     try:
         config = DepthAnythingConfig.from_pretrained(folder, local_files_only=True)
-        network = DepthAnythingForDepthEstimation.from_pretrained(
-            folder, config=config, local_files_only=True
-        )
+        with without_bars():
+            network = DepthAnythingForDepthEstimation.from_pretrained(
+                folder, config=config, local_files_only=True
+            )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(

@@ -34,7 +34,7 @@ class OnnxDepth:
         path: A network with one input, `n 3 h w` or `1 t 3 h w` (RGB, ImageNet's mean and spread), and,
             first of its outputs, one number for each pixel. Where the file leaves the size open, the shorter
             side is 518 pixels; where it leaves the number of pictures open, it is 1 on the CPU and 8 on a
-            card, that of frames 32.
+            card (1 if it fails on them), that of frames 32.
         distances: Whether the numbers are distances; else larger is nearer.
         device: `cpu`, or `cuda` where onnxruntime has it.
 
@@ -88,13 +88,24 @@ class OnnxDepth:
             yield from by_windows(pictures, self._look, length=self._length, overlap=overlap)
         else:
             for batch in in_batches(pictures, self._length):
-                yield from self._look(list(batch))
+                yield from self._look_at_each(list(batch))
 
     def _prepared(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 H W"]:
         height, width = looked_at(*frame.shape[:2], multiple=_MULTIPLE)
         height = self._height if _fixed(self._height) else height
         width = self._width if _fixed(self._width) else width
         return np.asarray(prepared(frame, height, width)[0])
+
+    def _look_at_each(self, pictures: list[np.ndarray]) -> Float32[np.ndarray, "n H W"]:
+        """The nearness of single pictures; together, unless the network turns out to be made for one."""
+        if self._has_fixed_length:
+            return self._look(pictures)
+        if self._length > 1:
+            try:
+                return self._look(pictures)
+            except ModelError:  # exports may leave a number open that their inside does not
+                self._length = 1
+        return np.concatenate([self._look([picture]) for picture in pictures])
 
     def _look(self, pictures: list[np.ndarray]) -> Float32[np.ndarray, "t H W"]:
         """The nearness of frames that are looked at together."""

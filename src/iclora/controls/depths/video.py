@@ -17,8 +17,8 @@ from iclora.controls.depths.windows import by_windows
 
 OVERLAP = 8
 ANCHORS = (0, 12)
-LONGEST_SHAPE = 1.777
-"""A picture longer than so many times its shorter side is looked at in fewer pixels."""
+WIDE_FROM, WIDE = 1.78, 1.777
+"""A picture longer than so many times its shorter side is looked at in the pixels of one of this shape."""
 
 
 class VideoDepthAnything:
@@ -46,23 +46,28 @@ class VideoDepthAnything:
             frames: RGB 0..255.
 
         Returns:
-            Nearness of each frame on one scale, up to a scale and a shift, of the size it was looked at.
+            Nearness of each frame on one scale, up to a scale and a shift, at least 0, of the size it was
+            looked at.
         """
         pictures = map(self._prepared, frames)
-        return by_windows(pictures, self._look, length=self._length, overlap=OVERLAP, anchors=ANCHORS)
+        return by_windows(
+            pictures, self._look, length=self._length, overlap=OVERLAP, anchors=ANCHORS, least=0.0
+        )
 
     def _prepared(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 H W"]:
         height, width = frame.shape[:2]
         shape = max(height, width) / min(height, width)
-        short_side = round(SHORT_SIDE * min(1, LONGEST_SHAPE / shape))
-        size = looked_at(height, width, multiple=self._patch, short_side=short_side)
+        side, patch = SHORT_SIDE, self._patch
+        if shape > WIDE_FROM:
+            side = max(1, round(int(side * WIDE / shape) / patch)) * patch
+        size = looked_at(height, width, multiple=patch, short_side=side)
         return np.asarray(prepared(frame, *size)[0])
 
     def _look(self, pictures: list[np.ndarray]) -> Float32[np.ndarray, "t H W"]:
-        """The nearness of a window; the last one is filled up with its last frame, as it was trained on."""
+        """The nearness of a window; the last one goes on with its last frame, as released."""
         import torch
 
-        window = np.stack([*pictures, *[pictures[-1]] * (self._length - len(pictures))])
+        window = torch.from_numpy(np.stack(pictures)).to(self._device)
         with torch.inference_mode():
-            found = self._network(torch.from_numpy(window).to(self._device))
-        return np.asarray(found[: len(pictures)].cpu().numpy(), np.float32)
+            found = self._network(window, length=self._length)
+        return np.asarray(found.cpu().numpy(), np.float32)

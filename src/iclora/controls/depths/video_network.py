@@ -25,7 +25,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+from transformers.models.dinov2.modeling_dinov2 import Dinov2Embeddings
 
+from iclora.controls.bars import without_bars
 from iclora.errors import ModelError
 
 WINDOW = 32
@@ -63,16 +65,37 @@ _STILL_NAMES = (
 """What the released files call a weight, and what `transformers` calls it."""
 _MOTION = "head.motion_modules."
 _IN_TIME_NAMES = (
-    *(("temporal_transformer.", ""), ("transformer_blocks.0.", "")),
-    *(
-        ("ff.net.0.proj.", "ff_in."),
-        ("ff.net.2.", "ff_out."),
-        ("to_out.0.", "to_out."),
-        ("pos_encoder.pe", "when"),
-    ),
+    ("temporal_transformer.", ""),
+    ("transformer_blocks.0.", ""),
+    ("ff.net.0.proj.", "ff_in."),
+    ("ff.net.2.", "ff_out."),
+    ("to_out.0.", "to_out."),
+    ("pos_encoder.pe", "when"),
 )
 """Likewise of the parts that see time, here."""
-_DAMAGED = (OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, AttributeError)
+_DAMAGED = (
+    *(OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, IndexError),
+    *(AttributeError, TypeError, ArithmeticError),
+)
+"""What a file of another form ends in: its names, kinds and shapes are taken as released until they fail."""
+
+
+class Embeddings(Dinov2Embeddings):  # type: ignore[misc]  # transformers is untyped here
+    """Patches and their places, which other shapes than the learnt one stretch as the released code does."""
+
+    def interpolate_pos_encoding(
+        self, embeddings: Float[Tensor, "t p d"], height: int, width: int
+    ) -> Float[Tensor, "1 p d"]:
+        """Stretch the learnt places by a hair more than the picture asks: a tenth of a patch."""
+        rows, columns = height // PATCH, width // PATCH
+        first, learnt = self.position_embeddings[:, :1], self.position_embeddings[:, 1:]
+        side = math.isqrt(learnt.shape[1])
+        if rows == columns == side:
+            return torch.as_tensor(self.position_embeddings)
+        grid = rearrange(learnt, "1 (h w) d -> 1 d h w", h=side)
+        scale = ((rows + 0.1) / side, (columns + 0.1) / side)
+        grid = functional.interpolate(grid, scale_factor=scale, mode="bicubic")
+        return torch.cat([first, rearrange(grid, "1 d h w -> 1 (h w) d")], dim=1)
 
 
 class AttentionInTime(nn.Module):
@@ -140,11 +163,13 @@ class VideoDepthNetwork(nn.Module):
         sizes, fused = still.config.neck_hidden_sizes, still.config.fusion_hidden_size
         self.in_time = nn.ModuleList(InTime(channels) for channels in (*sizes[2:], fused, fused))
 
-    def forward(self, frames: Float[Tensor, "t 3 H W"]) -> Float[Tensor, "t H W"]:
+    def forward(self, frames: Float[Tensor, "t 3 H W"], *, length: int = 0) -> Float[Tensor, "t H W"]:
         """Guess the nearness in frames that follow each other.
 
         Args:
             frames: Of ImageNet's mean and spread, height and width multiples of 14; at most `WINDOW`.
+            length: For how many frames the film goes on, its last one standing, if that is more: they are
+                seen where frames see each other, which costs little.
 
         Returns:
             Nearness up to a scale and a shift, at least 0.
@@ -153,11 +178,16 @@ class VideoDepthNetwork(nn.Module):
         neck = self.still.neck
         seen = (self._maps(few, rows, columns) for few in torch.split(frames, _FEW))
         fine, middle, coarse, coarsest = (torch.cat(maps) for maps in zip(*seen, strict=True))
-        coarse, coarsest = neck.convs[2](self.in_time[0](coarse)), neck.convs[3](self.in_time[1](coarsest))
+        standing = [len(frames) - 1] * (length - len(frames))
+        coarse, coarsest = (
+            neck.convs[2 + i](self.in_time[i](torch.cat([maps, maps[standing]])))
+            for i, maps in enumerate((coarse, coarsest))
+        )
         fuse, size = neck.fusion_stage.layers, middle.shape[2:]
         fused = self.in_time[2](fuse[0](coarsest, size=coarse.shape[2:]))
         fused = self.in_time[3](fuse[1](fused, coarse, size=size))
         found = []
+        fused = fused[: len(frames)]
         for few in zip(*(torch.split(maps, _FEW) for maps in (fused, middle, fine)), strict=True):
             finer = fuse[2](few[0], neck.convs[1](few[1]), size=fine.shape[2:])
             finest = fuse[3](finer, neck.convs[0](few[2]))
@@ -184,15 +214,18 @@ def read_network(path: Path) -> VideoDepthNetwork:
     """
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
+        table = weights.items() if isinstance(weights, dict) else [(None, weights)]
+        if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in table):
+            raise ValueError("it holds no table of weights by their names")
         still, in_time = _sorted_out(weights)
         network = VideoDepthNetwork(_still_network(_config(weights), still))
         network.in_time.load_state_dict(in_time)
     except _DAMAGED as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(
             f"{path} does not hold Video Depth Anything ({reason}); delete it and run again."
         ) from error
-    return network.eval()
+    return network.float().eval()
 
 
 def _sorted_out(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -254,10 +287,14 @@ def _still_network(
     config: DepthAnythingConfig, weights: dict[str, Tensor]
 ) -> DepthAnythingForDepthEstimation:
     """The part that sees one frame, every weight accounted for."""
-    network, told = DepthAnythingForDepthEstimation.from_pretrained(
-        None, config=config, state_dict=weights, output_loading_info=True
-    )
+    with without_bars():
+        network, told = DepthAnythingForDepthEstimation.from_pretrained(
+            None, config=config, state_dict=weights, output_loading_info=True
+        )
     left = sorted({*told["missing_keys"], *told["unexpected_keys"], *map(str, told["mismatched_keys"])})
     if left:
         raise ValueError(f"these are too few, too many or of another shape: {', '.join(left[:3])}")
+    embeddings = Embeddings(config.backbone_config)
+    embeddings.load_state_dict(network.backbone.embeddings.state_dict())
+    network.backbone.embeddings = embeddings
     return network

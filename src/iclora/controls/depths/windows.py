@@ -13,6 +13,7 @@ is then an anchor of all windows, so that nothing drifts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -27,6 +28,7 @@ def by_windows(
     length: int,
     overlap: int,
     anchors: Sequence[int] = (),
+    least: float = -math.inf,
 ) -> Iterator[Float32[np.ndarray, "H W"]]:
     """Look at a film window by window.
 
@@ -36,6 +38,7 @@ def by_windows(
         length: Frames of a window, above `overlap` + the number of anchors.
         overlap: Frames at the end of a window that the next one sees too.
         anchors: Places in a window whose frames the next one sees first.
+        least: What no window may say less than, once it is brought to the first.
 
     Yields:
         The nearness of each frame, on the scale of the first window.
@@ -48,7 +51,7 @@ def by_windows(
         window = [*again, *fresh]
         found = look(window)
         if len(known):
-            found = joined(known, found, num_anchors=num_anchors)
+            found = joined(known, found, num_anchors=num_anchors, least=least)
         if len(window) < length:  # it is the last one
             yield from found[num_anchors:]
             return
@@ -61,7 +64,11 @@ def by_windows(
 
 
 def joined(
-    known: Float32[np.ndarray, "o H W"], found: Float32[np.ndarray, "t H W"], *, num_anchors: int = 0
+    known: Float32[np.ndarray, "o H W"],
+    found: Float32[np.ndarray, "t H W"],
+    *,
+    num_anchors: int = 0,
+    least: float = -math.inf,
 ) -> np.ndarray:
     """Bring a window to the one before, and let it fade in where they overlap.
 
@@ -70,6 +77,7 @@ def joined(
         found: What this one says.
         num_anchors: How many of those are anchors: the window is brought to those, if there are any, and what
             was said of them stays.
+        least: What this one may not say less than, before it is mixed.
 
     Returns:
         What this one says, scaled and shifted to lie nearest to what is known (least squares) and mixed with
@@ -81,7 +89,7 @@ def joined(
     scale = float(((same - same.mean()) * (told - told.mean())).mean()) / spread if spread > 0 else 1.0
     # A window that says the contrary cannot be scaled to agree; its mean can.
     scale = scale if scale > 0 else 1.0
-    moved = np.asarray(scale * (found - same.mean()) + told.mean(), np.float32)
+    moved = np.asarray(np.maximum(scale * (found - same.mean()) + told.mean(), least), np.float32)
     overlap = len(known) - num_anchors
     share = np.zeros(len(known), np.float32)
     share[num_anchors:] = np.arange(1, overlap + 1, dtype=np.float32) / (overlap + 1)
