@@ -10,7 +10,7 @@ import pytest
 
 from iclora import controls, media
 from iclora.clip import Clip
-from iclora.controls.depths.conventions import CONVENTIONS
+from iclora.controls.depths.conventions import CONVENTIONS, coloured
 from iclora.findings import Expected, judge, look, resemblance
 from tests.findings import clips
 from toyworld.render import HELD_OUT_SEED_START, render
@@ -236,8 +236,19 @@ def test_depth_is_judged_as_it_is_to_be_drawn() -> None:
     assert "it is grey, but depth in the colours of INFERNO is expected" in said(white, "depth", **wanted)[0]
     swapped = clips.changed(inferno, inferno.frames[..., ::-1])
     assert "what is near is blue, but yellow in" in said(swapped, "depth", **wanted)[0]
+    flipped = np.stack([coloured(frame[..., 0] / np.float32(255), "inferno") for frame in black.frames])
+    upside_down = said(clips.changed(black, flipped), "depth", **wanted)[0]  # a render cannot be coloured
+    again = "Draw it again, if it is: iclora control depth FILM -o coloured.mp4 --convention inferno."
+    assert "it may be inverted" in upside_down and again in upside_down
     film = said(clips.film(), "depth", **wanted)
     assert len(film) == 1 and "looks like a film" in film[0]
+
+
+def test_commands_stand_names_with_spaces() -> None:
+    (one,) = judge(look(clips.coloured("near-black")), Expected(kinds=("depth",)), "my depth.mp4")
+    assert "control depth 'my depth.mp4' -o" in one.advice and str(one).startswith("my depth.mp4: ")
+    (one,) = judge(look(clips.film()), Expected(kinds=("canny",)), "my film.mp4")
+    assert "--control canny='my film.mp4'." in one.advice
 
 
 def test_films_that_are_not_as_the_adapter_wants_them() -> None:

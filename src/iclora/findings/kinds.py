@@ -5,6 +5,7 @@ A kind is a name in `controls.CONTROLS`, or `film`, the filmed clip as it is.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -142,7 +143,7 @@ def misfit(seen: Look, kind: str, conventions: tuple[str, ...], label: str) -> M
     Returns:
         What it is instead; None where it does not miss it, or the kind has no looks of its own.
     """
-    like = resemblance(seen)
+    like, label = resemblance(seen), shlex.quote(label)  # as commands want it
     match FAMILIES.get(kind):
         case "lines":
             return _lines(kind, like, label)
@@ -230,28 +231,32 @@ def _smooth(seen: Look, kind: str, like: str, conventions: tuple[str, ...], labe
             how=f"it is coloured, but grey {kind} is expected",
             advice=f"Draw it grey: --control {kind}=FILM, or iclora control {kind} FILM -o grey.mp4.",
         )
+    again = f"iclora control {kind} FILM -o coloured.mp4 --convention inferno"
     if like == COLOURED and seen.blue > SWAPPED * seen.red:
         return Misfit(
             how="what is near is blue, but yellow in the colours of INFERNO: red and blue are swapped",
-            advice=f"{_SWAP}, or draw it again: iclora control {kind} FILM --convention inferno.",
+            advice=f"{_SWAP}, or draw it again: {again}.",
         )
     if like == SMOOTH and conventions == (INFERNO,):
         return Misfit(
             how=f"it is grey, but {kind} in the colours of INFERNO is expected",
-            advice=f"Draw it so: iclora control {kind} FILM -o coloured.mp4 --convention inferno.",
+            advice=f"Draw it so: {again}.",
         )
     wanted = [one for one in conventions if (one == INFERNO) == (like == COLOURED)]
-    return None if len(wanted) > 1 else _upside_down(seen, kind, label, near_black=wanted[0] == NEAR_BLACK)
+    if len(wanted) > 1:
+        return None
+    turned = f"iclora control {kind} {label} -o flipped.mp4 --render --convention near-black"
+    mend = f"Draw it again, if it is: {again}." if like == COLOURED else f"Invert it, if it is: {turned}."
+    return _upside_down(seen, mend, near_black=wanted[0] == NEAR_BLACK)
 
 
-def _upside_down(seen: Look, kind: str, label: str, *, near_black: bool) -> Misfit | None:
+def _upside_down(seen: Look, advice: str, *, near_black: bool) -> Misfit | None:
     upside, light = (-seen.upside, seen.dark) if near_black else (seen.upside, seen.light)
     if upside >= UPSIDE_DOWN and light <= (MOST_LIGHT if upside >= LIGHT_ABOVE else 0.4):
         return None
     near, far = ("black", "darker") if near_black else ("white", "lighter")
     how = f"what is above, or most of the picture, is {far} than the rest, but near is {near}"
-    flipped = f"iclora control {kind} {label} -o flipped.mp4 --render --convention near-black"
-    return Misfit(how=f"{how}; it may be inverted", advice=f"Invert it, if it is: {flipped}.")
+    return Misfit(how=f"{how}; it may be inverted", advice=advice)
 
 
 def _normals(seen: Look, like: str, label: str) -> Misfit | None:
