@@ -1,6 +1,7 @@
 """findings.closer and pictures: a plan looked at again; a first frame that disagrees with the control."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import numpy as np
 import pytest
 
 from iclora import adapters, controls, media
-from iclora.clip import Clip
+from iclora.clip import Clip, Film, Frames
 from iclora.controls.depths.conventions import CONVENTIONS
 from iclora.controls.poses.skeleton import NUM_POINTS
 from iclora.errors import MissingDependencyError
-from iclora.findings import Shown, agreement, figures_agreement, look_closer
+from iclora.findings import Shown, agreement, figures_agreement, look_closer, looks_like_depth
 from iclora.plan import ImageRequest, Plan, ReferenceRequest, Request, Source, make_plan
 from tests.findings import clips
 from tests.micro import random_layers
@@ -132,6 +133,23 @@ def test_only_frames_that_are_used_are_looked_at(micro_model: Path) -> None:
     assert added(planned(micro_model, clip), Shown(clip=clip)) == []
     early = Clip(frames=late[::-1].copy(), fps=16.0)
     assert "frames 0-2 of 9 show nothing" in added(planned(micro_model, early), Shown(clip=early))[0]
+
+
+def test_depth_is_told_by_the_first_seconds_of_a_film() -> None:
+    taken = []
+
+    def film(frame: np.ndarray) -> Film:
+        def frames() -> Iterator[np.ndarray]:
+            for number in range(1000):
+                taken.append(number)
+                yield frame
+
+        return Film(frames=Frames(frames), height=64, width=96, num_frames=1000, fps=5.0)
+
+    assert looks_like_depth(film(clips.depth().frames[0]))
+    assert taken == list(range(50))
+    assert not looks_like_depth(film(clips.film().frames[0]))
+    assert not looks_like_depth(film(np.zeros((64, 96, 3), np.uint8)))
 
 
 def test_a_mask_is_looked_at(micro_model: Path) -> None:

@@ -15,7 +15,7 @@ from iclora.clip import Clip, Film
 from iclora.controls.depths.conventions import NEAR_WHITE
 from iclora.findings.judging import Expected, judge
 from iclora.findings.kinds import FAMILIES, SMOOTH, TRAILS, misfit, resemblance
-from iclora.findings.looks import Look, look
+from iclora.findings.looks import NUM_LOOKED, Look, look
 from iclora.findings.masks import judge_mask
 from iclora.findings.pictures import (
     LEAST_AGREEMENT,
@@ -26,6 +26,8 @@ from iclora.findings.pictures import (
 from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
+START_S = 10.0
+"""How much of a film tells what kind it is."""
 REDRAW = "Choose other dials of the control, or another clip."
 LOOKS_LIKE_DEPTH = "looks like depth already, and depth is looked for in it"
 TAKE_AS_RENDER = "If it is depth, say render=yes (control depth: --render), and it is taken as it is."
@@ -115,7 +117,7 @@ def _shows(seen: Look, expected: Expected, label: str) -> Literal["edges", "skel
 
 
 def _say_no_depth(film: Clip | Film, label: str, findings: Findings) -> None:
-    like = resemblance(look(film))
+    like = resemblance(_look_at_start(film))
     if like != SMOOTH:
         findings.warning(
             f"{label}: normals are drawn of depth, and this clip looks like {like}.",
@@ -132,7 +134,15 @@ def looks_like_depth(film: Clip | Film) -> bool:
     Returns:
         Whether it may be depth already; scenes in grey fog may be taken for it.
     """
-    return resemblance(look(film)) == SMOOTH
+    seen = _look_at_start(film)
+    return len(seen.empty) < seen.num_frames and resemblance(seen) == SMOOTH
+
+
+def _look_at_start(film: Clip | Film) -> Look:
+    """Measure a few frames of a film, of which more may be there than anybody waits for."""
+    num_frames = max(1, min(film.num_frames, round(START_S * film.fps)))
+    places = np.linspace(0, num_frames - 1, min(NUM_LOOKED, num_frames)).round().astype(int)
+    return look(Clip(frames=np.stack(list(pick(film.frames, places))), fps=film.fps))
 
 
 def _used(clip: Clip | Film, plan: Plan) -> Clip | Film:
