@@ -158,7 +158,7 @@ def take_step(run: Run) -> None:
         batch = run.clips.take(chosen)
         _expect_next(run, slot, slots)
         apart = slot != slots[-1]
-        controls = [run.store.samples[place].control or settings.adapter.control for place in chosen.targets]
+        controls = [run.store.samples[place].control for place in chosen.targets]
         with accelerator.no_sync(run.learner) if apart else contextlib.nullcontext():
             losses = run.learner(batch, chance, controls)
             means = losses.mean(dim=1)

@@ -43,6 +43,7 @@ from iclora.training.start import (
     exact_kernels,
     exact_products,
     facts_of,
+    is_unnamed,
     make_accelerator,
     open_store,
 )
@@ -130,6 +131,11 @@ def train(
     store = open_store(settings, facts)
     foreseen = _estimated(settings, facts, store, str(accelerator.device))
     told.say(foreseen.told())
+    if any(map(is_unnamed, store.samples)):
+        told.say(
+            f"What the references of {store.path} show is not said, so previews are not scored. Where it is "
+            "a control, set adapter.control, such as adapter.control=canny."
+        )
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             count = clips_per_step(settings, accelerator)
@@ -318,8 +324,7 @@ class _Watch:
             content = (source / self._file).read_bytes()
             write_file(adapter, content, overwrite=True)
             metadata = adapters.read_outline(adapter).metadata
-            trigger = run.store.settings.trigger
-            text = output.card(run.settings, self._facts, self._name, metadata, trigger=trigger)
+            text = output.card(run.settings, run.store, self._facts, self._name, metadata)
             write_file(folder / "README.md", text.encode(), overwrite=True)
             write_report(folder)
             shutil.rmtree(folder / "current", ignore_errors=True)
