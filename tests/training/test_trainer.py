@@ -250,7 +250,11 @@ def test_the_clips_of_a_broken_step_are_named(
         train(settings)
     text = str(caught.value)
     assert text.startswith("The loss or the gradient of step 3 is not finite. Its clips are: clip")
+    assert text.endswith("is sound.")
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["000002"]
+    calls[:] = [0, 0]
+    with pytest.raises(TrainingError, match="of step 1 is not finite.*but there is none yet"):
+        train(settings.model_copy(update={"output": str(tmp_path / "at once")}))
 
 
 def test_a_style_has_no_references_and_its_best_is_by_the_held_out_loss(

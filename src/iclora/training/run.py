@@ -33,7 +33,7 @@ from iclora.training.chance import Chance, chance_of
 from iclora.training.config import TrainingSettings
 from iclora.training.meter import Meter, first_broken
 from iclora.training.model import Base, learning_rate
-from iclora.training.saving import Best, State
+from iclora.training.saving import Best, State, has_checkpoint
 from iclora.training.store import Store
 
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
@@ -213,10 +213,11 @@ def read_meter(run: Run, *, seconds: float) -> dict[str, Any]:
 
 def _blame(run: Run, step: int) -> str:
     clips = [run.store.samples[place].id for place in run.order.clips(step)]
+    sound = "is sound" if has_checkpoint(run.folder) else "would be sound, but there is none yet"
     return (
         f"The loss or the gradient of step {step + 1} is not finite. Its clips are: {', '.join(clips)}. Look "
         f"at them, or lower the learning rate ({run.settings.optimizer.learning_rate:g}); the newest "
-        f"checkpoint in {run.folder} is sound."
+        f"checkpoint in {run.folder} {sound}."
     )
 
 

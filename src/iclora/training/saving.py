@@ -160,7 +160,7 @@ def load_newest(folder: Path) -> State | None:
     Raises:
         OutputError: The checkpoint is damaged.
     """
-    if not _checkpoints(folder):
+    if not has_checkpoint(folder):
         return None
     path = newest(folder) / STATE
     try:
@@ -173,6 +173,11 @@ def load_newest(folder: Path) -> State | None:
         raise OutputError(
             f"{path} is damaged ({error}). Remove {path.parent} to go on from the checkpoint before it."
         ) from error
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether there is one to go on from."""
+    return bool(_checkpoints(folder))
 
 
 def newest(folder: Path) -> Path:
