@@ -28,7 +28,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 from iclora.errors import TrainingError
 from iclora.geometry import LatentFactors, latent_grid
-from iclora.training.batches import Chosen, Disk, Memory, Order
+from iclora.training.batches import Chosen, Disk, Memory, Order, digest_of
 from iclora.training.chance import Chance, chance_of
 from iclora.training.config import TrainingSettings
 from iclora.training.meter import Meter, first_broken
@@ -137,6 +137,7 @@ class Run:
             optimizer=get_optimizer_state_dict(self.learner, optimizer, options=_FULL),
             best=self.best,
             clips_per_step=self.order.clips_per_step,
+            samples=digest_of(self.store),
         )
 
     def resume(self, state: State) -> None:

@@ -22,6 +22,7 @@ from iclora.errors import TrainingError
 from iclora.media.files import write_file
 from iclora.plan import ModelFacts
 from iclora.training import output, saving
+from iclora.training.batches import digest_of
 from iclora.training.config import TrainingSettings
 from iclora.training.estimate import Estimate, estimate
 from iclora.training.held_out import HeldOut
@@ -139,7 +140,8 @@ def train(
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             count = clips_per_step(settings, accelerator)
-            saving.claim(Path(settings.output), settings, overwrite=overwrite, clips_per_step=count)
+            now: Any = {"clips_per_step": count, "samples": digest_of(store)}
+            saving.claim(Path(settings.output), settings, overwrite=overwrite, **now)
     begin_trackers(settings, accelerator)
     with exact_kernels(settings):
         run = begin(settings, accelerator, facts, store, told.progress)
