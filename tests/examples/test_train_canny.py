@@ -27,7 +27,7 @@ def test_from_clips_to_an_adapter(micro_model: Path, tmp_path: Path) -> None:
     outline = adapters.read_outline(folder / "run" / "canny.safetensors")
     assert (outline.base, outline.controls, outline.rank) == ("micro", ("canny",), 16)
     page = (folder / "run" / "report.html").read_text()
-    assert "Previews at step 4" in page and page.count("<svg") == 7
+    assert "Previews at step 4" in page and page.count("<svg") >= 7
     clips = {path: path.stat().st_mtime_ns for path in (folder / "clips").iterdir()}
     example.main([*words, "--set", "watch.num_previews=1"], run=run_here)  # all of it is there already
     assert {path: path.stat().st_mtime_ns for path in (folder / "clips").iterdir()} == clips

@@ -66,6 +66,17 @@ def test_many_and_long_names_take_more_lines() -> None:
     assert np.array_equal(huge[TOP:], plain[TOP:])
 
 
+def test_twelve_curves_are_told_apart() -> None:
+    """Each lies at a height of its own, in a colour that is far from those of all others."""
+    heights = [(number + 0.5) / 12 for number in range(12)]
+    curves = [media.Curve(name="", x=(0.0, 1.0), y=(height, height)) for height in heights]
+    picture = media.line_chart(curves, title="", x_title="").astype(int)
+    rows = [round(HEIGHT - BOTTOM - height * (HEIGHT - TOP - BOTTOM)) for height in heights]
+    colours = picture[rows, WIDTH // 2]
+    apart = np.abs(colours[:, None] - colours[None]).sum(axis=2) + 1000 * np.eye(12)
+    assert apart.min() > 60
+
+
 def test_nothing_to_draw() -> None:
     with pytest.raises(RequestError, match="no point to draw"):
         media.line_chart([media.Curve(name="a", x=(0.0,), y=(None,))], title="", x_title="")

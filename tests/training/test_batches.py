@@ -9,7 +9,7 @@ import torch
 from iclora.errors import DatasetError
 from iclora.training.batches import Chosen, Disk, Memory, Order, sort_by_size
 from iclora.training.estimate import bytes_of_clips
-from iclora.training.store import Store
+from iclora.training.store import Sample, Store
 from tests.training.prepared import BUCKET, save_prepared
 
 CPU = torch.device("cpu")
@@ -57,6 +57,20 @@ def test_memory_and_disk_give_the_same_batch(prepared: Path) -> None:
     assert torch.equal(kept.references[0][1], store.load(5).references[0].half())
     assert store.empty is not None and torch.equal(kept.context[1], store.empty.context)
     assert torch.equal(kept.context[0], store.load(3).context)
+
+
+def test_of_a_stranger_its_references_alone_are_read(prepared: Path) -> None:
+    store = Store.open(prepared)
+    read: list[int] = []
+
+    def load(index: int) -> Sample:
+        read.append(index)
+        return store.load(index)
+
+    chosen = Chosen(targets=(3, 1), references=(3, 5), silent=(False, False))
+    batch = Disk(replace(store, _read=load), CPU).take(chosen)
+    assert read == [3, 1]
+    assert torch.equal(batch.references[0][1], store.load(5).references[0].half())
 
 
 def test_samples_of_one_clip_share_its_target(micro_model: Path, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from iclora import checkpoints
 from iclora.pipeline import pixels_of
 from iclora.plan import model_facts
 from iclora.training import Store, resolve
+from iclora.training import estimate as estimating
 from iclora.training.estimate import Estimate, duration, estimate, gib
+from iclora.training.judging import judged_steps
 from tests.training.prepared import content_of
 
 WIDTH, TOKENS, BLOCKS = 16, 32 + 8, 2
@@ -28,7 +31,11 @@ def test_a_step_keeps_blocks_or_their_inputs(prepared: Path, micro_model: Path) 
     assert again.step == 2 * TOKENS * WIDTH * 4 * (120 + 37 + BLOCKS)
 
 
-def test_feedback_keeps_a_second_pass_and_a_decoding(prepared: Path, micro_model: Path) -> None:
+def test_feedback_takes_a_second_pass_and_a_decoding(
+    prepared: Path, micro_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = 1 / estimating._EFFICIENCY["cpu"]  # an operation a second
+    monkeypatch.setattr(estimating, "_speed", lambda device, dtype: reached)
     plain = foreseen(prepared, micro_model)
     judged = foreseen(prepared, micro_model, feedback={"weight": 1.0})
     vae = checkpoints.load(str(micro_model)).vae.requires_grad_(False)
@@ -40,11 +47,23 @@ def test_feedback_keeps_a_second_pass_and_a_decoding(prepared: Path, micro_model
         return tensor
 
     latents = torch.zeros(1, vae.config.latent_channels, 2, 4, 4, requires_grad=True)  # as the clips have it
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        pixels_of(vae, latents)
+    there = FlopCounterMode(display=False)
+    with there, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        pictures = pixels_of(vae, latents)
     decoding = sum(one.untyped_storage().nbytes() for at, one in kept.items() if at not in weights)
     assert judged.step == 2 * plain.step + 2 * decoding and decoding > 0
-    assert judged.seconds_per_step > plain.seconds_per_step
+    and_back = FlopCounterMode(display=False)
+    with and_back:
+        pictures.sum().backward()
+    clips, attention = 2, 4 * TOKENS**2 * WIDTH * BLOCKS
+    products = (
+        plain.seconds_per_step / clips - 4 * attention
+    ) / 3  # of one pass; with checkpoints 4, 1 frozen
+    steps = judged_steps(model_facts(str(micro_model)).recipe.sigmas, 0.95)
+    sampled = sum(steps) / len(steps)
+    decoded = 2 * there.get_total_flops() + and_back.get_total_flops()  # the guess's, and the clip's
+    work = (6 + sampled) * products + (8 + sampled) * attention + decoded
+    assert judged.seconds_per_step == pytest.approx(clips * work)
 
 
 def test_weights_in_eight_bits_or_on_the_host_take_less(prepared: Path, micro_model: Path) -> None:

@@ -63,9 +63,13 @@ def test_the_card_of_a_style_names_no_control(prepared: Path, micro_model: Path)
     store, facts = store_of(prepared, {}), model_facts(str(micro_model))
     settings = settings_of()
     metadata = output.metadata_of(settings, store, facts, step=5, score={})
-    card = output.card(settings, facts, "style", metadata, trigger="INKY")
+    rows = [replace(row, num_references=0) for row in store.samples]
+    style = replace(store, settings=replace(store.settings, trigger="INKY"), samples=tuple(rows))
+    card = output.card(settings, style, facts, "style", metadata)
     assert "plain LoRA" in card and "The prompt must hold the word `INKY`" in card
     assert "--control" not in card and "Adherence" not in card
+    shown = output.card(settings, store, facts, "mine", metadata)  # its references came with the dataset
+    assert "of a kind that was not said" in shown and "--reference in.mp4" in shown
 
 
 def test_the_hub_gets_the_adapter_and_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,13 @@
 """The page of a run: its curves, its pictures, nothing from elsewhere."""
 
+import re
 from pathlib import Path
 
 from iclora.training import resolve
 from iclora.training.config import to_yaml
 from iclora.training.previews import mean_numbers
 from iclora.training.report import write_report
-from iclora.training.saving import CONFIG, add_row
+from iclora.training.saving import CONFIG, Best, add_row, save_best
 
 
 def write_run(folder: Path) -> Path:
@@ -15,15 +16,15 @@ def write_run(folder: Path) -> Path:
         by_noise = [None, 0.5 * step, *[None] * 8]
         row = {"step": step, "loss": 1.0 / step, "gradient": 0.1, "learning_rate": 1e-4, "by_noise": by_noise}
         add_row(folder, row | {"seconds_per_step": 0.25})
-    add_row(folder, {"step": 3, "adherence/canny": 0.25, "leak/canny": 0.5})
+    add_row(folder, {"step": 3, "adherence/canny": 0.25, "leak/canny": 0.5, "lag/canny": 2.0})
     return folder
 
 
 def test_each_chart_has_its_curves(tmp_path: Path) -> None:
     page = write_report(write_run(tmp_path)).read_text()
-    assert page.count("<svg") == 6  # nothing was held out
+    assert page.count("<svg") == 7  # nothing was held out
     assert "3 steps, the last loss 0.3333; the best adherence of one control 0.250, at step 3" in page
-    assert "canny 0.25" in page and "0.1 1.5" in page and "0.25 s a step" in page
+    assert "canny 0.25" in page and "canny 2<" in page and "0.1 1.5" in page and "0.25 s a step" in page
     assert "output: &lt;run&gt;" in page
 
 
@@ -43,6 +44,18 @@ def test_names_of_curves_stand_above_the_chart_where_they_wrap(tmp_path: Path) -
     figure = page.split("held-out references</figcaption>")[1].split("</figure>")[0]
     above, chart = figure.split("<svg")
     assert above.count("<span") == 31 and "kkk" not in chart
+
+
+def test_previews_of_the_first_the_best_and_the_newest_step_are_shown(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    for step in (0, 3, 6, 9):
+        picture = tmp_path / "previews" / f"{step:06d}" / "clip.png"
+        picture.parent.mkdir(parents=True)
+        picture.write_bytes(b"png")
+    save_best(tmp_path, Best(step=6, score=0.5, measure="adherence"), {})
+    page = write_report(tmp_path).read_text()
+    assert re.findall(r"Previews at step (\d)", page) == ["0", "6", "9"]
+    assert "The best checkpoint is that of step 6" in page
 
 
 def test_a_run_that_has_just_begun(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,10 @@ def test_the_card_and_the_report(finished: Path) -> None:
     assert "base_model:" in card and "--adapter canny.safetensors --control canny=in.mp4" in card
     assert "| canny | 0." in card and "rank: 2" in card
     page = (finished / "report.html").read_text()
-    assert page.count("<svg") == 7 and "Previews at step 6" in page and "data:image/png;base64," in page
+    lags = any("lag/canny" in row for row in read_rows(finished))  # told where something moves
+    assert (
+        page.count("<svg") == 7 + lags and "Previews at step 6" in page and "data:image/png;base64," in page
+    )
     assert "http" not in page.replace("http://www.w3.org", "") and "learning_rate: 0.01" in page
 
 
@@ -228,6 +232,23 @@ def test_another_number_of_clips_a_step_does_not_go_on(
     assert any("not compared" in line for line in said)
 
 
+def test_a_prepared_folder_that_has_changed_does_not_go_on(micro_model: Path, tmp_path: Path) -> None:
+    data, folder = save_prepared(tmp_path / "data", micro_model), tmp_path / "run"
+    settings = resolve(content_of(micro_model, data, folder, steps=2))
+    train(settings)
+    shutil.rmtree(data)
+    save_prepared(data, micro_model, num_clips=9)
+    with pytest.raises(
+        RequestError, match=r"data holds other samples than when the run in .*run was stopped"
+    ):
+        train(settings)
+    state = folder / "checkpoints" / "000002" / saving.STATE
+    kept = torch.load(state, weights_only=True)
+    assert len(kept.pop("samples")) == 16
+    torch.save(kept, state)  # as it was before it was kept
+    assert train(settings).steps == 2
+
+
 def test_the_clips_of_a_broken_step_are_named(
     micro_model: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,7 +269,11 @@ def test_the_clips_of_a_broken_step_are_named(
         train(settings)
     text = str(caught.value)
     assert text.startswith("The loss or the gradient of step 3 is not finite. Its clips are: clip")
+    assert text.endswith("is sound.")
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["000002"]
+    calls[:] = [0, 0]
+    with pytest.raises(TrainingError, match="of step 1 is not finite.*but there is none yet"):
+        train(settings.model_copy(update={"output": str(tmp_path / "at once")}))
 
 
 def test_a_style_has_no_references_and_its_best_is_by_the_held_out_loss(

@@ -16,7 +16,10 @@ _SCALE = 2
 """Drawn so many times larger and made smaller, so that lines are smooth."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 24.0, 46.0, 52.0
 _PAPER, _INK, _SOFT, _GRID = (255, 255, 255), (29, 29, 31), (107, 107, 112), (227, 225, 220)
-_COLOURS = ((47, 125, 91), (178, 72, 48), (52, 101, 164), (140, 96, 165), (120, 110, 40), (90, 90, 96))
+_COLOURS = (
+    *((47, 125, 91), (178, 72, 48), (52, 101, 164), (140, 96, 165), (120, 110, 40), (90, 90, 96)),
+    *((214, 146, 20), (0, 148, 168), (204, 64, 130), (96, 56, 28), (52, 40, 120), (134, 176, 60)),
+)
 _NUM_STEPS = 5
 _LINE, _GAP = 16.0, 18.0
 """Of the legend: from one line to the next, and between two names."""

@@ -10,6 +10,7 @@ that one process fills with twice the accumulation, and learn the same.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -121,6 +122,21 @@ def sort_by_size(store: Store, split: Split) -> dict[Size, list[int]]:
     return dict(sizes)
 
 
+def digest_of(store: Store) -> str:
+    """Tell prepared folders apart by what the order of clips follows from.
+
+    Args:
+        store: The prepared folder.
+
+    Returns:
+        16 letters and digits.
+    """
+    rows = [
+        (row.id, row.clip, row.caption, row.split, row.num_references, row.bucket) for row in store.samples
+    ]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+
+
 class Disk:
     """Reads batches from the prepared folder, the next one while a step is computed.
 
@@ -158,15 +174,14 @@ class Disk:
     def _collect(self, chosen: Chosen) -> Batch:
         own = [self._store.load(place) for place in chosen.targets]
         shown = [
-            sample if place == other else self._store.load(other)
+            sample.references if place == other else self._store.load_references(other)
             for sample, place, other in zip(own, chosen.targets, chosen.references, strict=True)
         ]
         context, mask = _contexts(self._store, own, chosen.silent)
         return Batch(
             target=torch.stack([halved(sample.target) for sample in own]),
             references=tuple(
-                torch.stack([halved(latents) for latents in side])
-                for side in zip(*(sample.references for sample in shown), strict=True)
+                torch.stack([halved(latents) for latents in side]) for side in zip(*shown, strict=True)
             ),
             context=context,
             context_mask=mask,
@@ -268,13 +283,16 @@ def _fill(store: Store, places: list[int], home: torch.device, progress: Callabl
     clip_of: dict[int, int] = {}
     known: dict[str, int] = {}
     for count, place in enumerate(places, 1):
-        sample, clip = store.load(place), store.samples[place].clip
-        if clip not in known:
-            known[clip] = len(known)
+        clip = store.samples[place].clip
+        if clip in known:
+            shown = store.load_references(place)
+        else:
+            known[clip], sample = len(known), store.load(place)
+            shown = sample.references
             targets.append(halved(sample.target))
             said.append(sample)
         clip_of[place] = known[clip]
-        references.append([halved(latents) for latents in sample.references])
+        references.append([halved(latents) for latents in shown])
         progress(count)
     contexts, masks = _contexts(store, [*said, said[0]], [False] * len(said) + [store.empty is not None])
     return _Shelf(

@@ -3,6 +3,9 @@
 weights (in the type of the frozen base) + the adapter with its gradients and moments + clips kept there
     + what backward needs: all blocks' values, or with checkpoints each block's input and one block's values;
       with feedback twice that, and what decoding a guess keeps
+
+A step's time: products of the transformer's passes, and with feedback of a guess's decoding, there and back,
+and of the clip's.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKLLTX2Video, LTX2VideoTransformer3DModel
+from torch.utils.flop_counter import FlopCounterMode
 
 from iclora import checkpoints
 from iclora.geometry import latent_grid
@@ -115,12 +119,15 @@ def estimate(settings: TrainingSettings, facts: ModelFacts, store: Store, device
     on_device = (blocks - min(memory.blocks_on_host, blocks)) / blocks
     vectors = _PASSING + (_KEPT + blocks if memory.gradient_checkpointing else _KEPT * blocks)
     passes = 4.0 if memory.gradient_checkpointing else 3.0
+    products, decoded = passes - 1, 0  # weights that are frozen have no gradient
     step = int(batch * tokens * width * vectors * dtype.itemsize * (_COMPILED if settings.compile else 1))
-    if settings.feedback.weight:  # sampling up to a guess, and the guess; the time of decoding is not counted
-        step = 2 * step + batch * max(_decoding(size, settings, facts) for size in sizes)
+    if settings.feedback.weight:  # sampling up to a guess, the guess, and its decoding
+        kept, decoded = max(_decoding(size, settings, facts) for size in sizes)
+        step = 2 * step + batch * kept
         judged = judged_steps(facts.recipe.sigmas, settings.feedback.from_noise)
-        passes += passes + sum(judged) / max(1, len(judged))
-    work = 2 * seen * tokens * (passes - 1) + 4 * tokens**2 * width * blocks * passes
+        sampled = sum(judged) / max(1, len(judged))
+        products, passes = 2 * products + sampled, 2 * passes + sampled
+    work = 2 * seen * tokens * products + 4 * tokens**2 * width * blocks * passes + 3 * decoded
     speed = _speed(device, dtype) * _EFFICIENCY.get(device.type, _EFFICIENCY["cpu"])
     return Estimate(
         weights=int(frozen * on_device) * (dtype.itemsize if memory.quantise == "none" else 1),
@@ -152,8 +159,8 @@ def _tokens(size: Size, store: Store, facts: ModelFacts) -> int:
     return grid.num_tokens + num_references * -(-grid.num_tokens // shrunk)
 
 
-def _decoding(size: Size, settings: TrainingSettings, facts: ModelFacts) -> int:
-    """Count the bytes that decoding the judged square of a clip keeps for backward.
+def _decoding(size: Size, settings: TrainingSettings, facts: ModelFacts) -> tuple[int, int]:
+    """Count the bytes that decoding the judged square of a clip keeps for backward, and its operations.
 
     37.7 GiB were measured on an H100 for 64 clips of 33 frames, 192 pixels square, where a step's values are
     counted as 15.2 and this as 7.3.
@@ -171,12 +178,13 @@ def _decoding(size: Size, settings: TrainingSettings, facts: ModelFacts) -> int:
             checkpoints.read_config(facts.path / "vae" / "config.json")
         ).requires_grad_(False)
         shape = (1, vae.config.latent_channels, grid.frames, grid.height, grid.width)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        counted = FlopCounterMode(display=False)
+        with counted, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             pixels = pixels_of(vae, torch.empty(shape, requires_grad=True))
     for parameter in vae.parameters():
         kept.pop(parameter.untyped_storage()._cdata, None)
     del pixels
-    return sum(storage.nbytes() for storage in kept.values())
+    return sum(storage.nbytes() for storage in kept.values()), counted.get_total_flops()
 
 
 def _count(transformer: Any) -> tuple[int, int]:

@@ -79,6 +79,7 @@ def open_precomputed(folder: Path, components: checkpoints.Components | None) ->
         settings=settings,
         samples=rows,
         empty=None,
+        _read_references=partial(_references_at, tuple(files)),
         _read=partial(_load_at, rows, tuple(files), replace(components, transformer=None, vae=None)),
     )
 
@@ -189,11 +190,15 @@ def _load_at(
         bucket=row.bucket,
         control=row.control,
         target=_latents(files.latents).clone(),
-        references=(_latents(files.reference).clone(),),
+        references=_references_at(all_files, index),
         context=prompt.video[0].cpu(),
         context_mask=None if prompt.mask is None else prompt.mask[0].cpu(),
         audio_context=None if prompt.audio is None else prompt.audio[0].cpu(),
     )
+
+
+def _references_at(all_files: tuple[_Files, ...], index: int) -> tuple[Tensor, ...]:
+    return (_latents(all_files[index].reference).clone(),)
 
 
 def _prompt(path: Path, components: checkpoints.Components) -> sampling.Prompt:

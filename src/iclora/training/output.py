@@ -91,16 +91,16 @@ def dials_of(store: Store) -> dict[str, Any]:
 
 
 def card(
-    settings: TrainingSettings, facts: ModelFacts, name: str, metadata: Mapping[str, str], *, trigger: str
+    settings: TrainingSettings, store: Store, facts: ModelFacts, name: str, metadata: Mapping[str, str]
 ) -> str:
     """Write the model card.
 
     Args:
         settings: What was trained.
+        store: What it learned from.
         facts: The base.
         name: Of the adapter.
         metadata: From `metadata_of`.
-        trigger: Word the prompt must hold; empty for none.
 
     Returns:
         Markdown with the hub's front matter.
@@ -108,10 +108,15 @@ def card(
     fetched = is_repository(settings.model) and not Path(settings.model).exists()
     base = settings.model if fetched else facts.recipe.base
     control = metadata["iclora.control"]
+    shows = any(row.num_references for row in store.samples)
+    follows = control or (
+        "references of a kind that was not said" if shows else "no reference, it is a plain LoRA"
+    )
     config = json.loads(metadata["iclora.config"])
     scores = "".join(f"| {kind} | {value:.3f} |\n" for kind, value in config["adherence"].items())
     kind = control.split(",")[0] if control != "union" else UNION[0]
-    follow = f" --control {kind}=in.mp4" if kind in CONTROLS else " --reference in.mp4" if control else ""
+    follow = f" --control {kind}=in.mp4" if kind in CONTROLS else " --reference in.mp4" if shows else ""
+    trigger = store.settings.trigger
     word = f" The prompt must hold the word `{trigger}`." if trigger else ""
     front: dict[str, Any] = {
         "base_model": base,
@@ -122,7 +127,7 @@ def card(
     lines = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n# {name}\n",
         f"An IC-LoRA for `{facts.recipe.base}`, trained with iclora {metadata['iclora.version']} for "
-        f"{config['steps']} steps. It follows: {control or 'no reference, it is a plain LoRA'}.{word}\n",
+        f"{config['steps']} steps. It follows: {follows}.{word}\n",
         f"```sh\niclora generate --model {base} --adapter {name}.safetensors{follow} "
         f'--prompt "..." -o out.mp4\n```\n',
         "| | |\n|---|---|",

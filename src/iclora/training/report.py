@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from iclora.media.files import write_file
 from iclora.training.held_out import LEVELS
 from iclora.training.meter import NUM_LEVELS
-from iclora.training.saving import CONFIG, read_rows
+from iclora.training.saving import BEST, CONFIG, read_rows
 
 REPORT = "report.html"
 _COLOURS = (
@@ -98,6 +99,7 @@ def _charts(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
     return {
         "Adherence on held-out references": {kind: _of(rows, f"adherence/{kind}") for kind in kinds},
         "Leak of the control's own look": {kind: _of(rows, f"leak/{kind}") for kind in kinds},
+        "Lag behind the control, in frames": {kind: _of(rows, f"lag/{kind}") for kind in kinds},
         "Loss": {"training": _of(rows, "loss"), "held out, fixed noise": _of(rows, "held_out")},
         "Loss by noise level, from": by_noise,
         "Held-out loss at noise level": held_out,
@@ -155,10 +157,12 @@ def _thinned(curve: Curve) -> Curve:
 
 
 def _previews(folder: Path) -> list[str]:
-    """The first and the newest previews, each beside its control and the true clip."""
+    """The first, the best and the newest previews, each beside its control and the true clip."""
     steps = sorted(path for path in (folder / "previews").glob("*") if path.is_dir())
-    shown = steps if len(steps) < 2 else [steps[0], steps[-1]]
-    parts = []
+    note = folder / "best" / BEST
+    best = json.loads(note.read_text("utf-8"))["step"] if note.is_file() else None
+    shown = [step for step in steps if step in (steps[0], steps[-1]) or int(step.name) == best]
+    parts = [] if best is None else [f"<p>The best checkpoint is that of step {best}: it is kept.</p>"]
     for step in shown:
         parts.append(f"<h2>Previews at step {int(step.name)}</h2>")
         for picture in sorted(step.glob("*.png")):

@@ -28,12 +28,12 @@ from torch.distributed.checkpoint.state_dict import (
 
 from iclora.errors import TrainingError
 from iclora.geometry import LatentFactors, latent_grid
-from iclora.training.batches import Chosen, Disk, Memory, Order
+from iclora.training.batches import Chosen, Disk, Memory, Order, digest_of
 from iclora.training.chance import Chance, chance_of
 from iclora.training.config import TrainingSettings
 from iclora.training.meter import Meter, first_broken
 from iclora.training.model import Base, learning_rate
-from iclora.training.saving import Best, State
+from iclora.training.saving import Best, State, has_checkpoint
 from iclora.training.store import Store
 
 _FULL = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
@@ -137,6 +137,7 @@ class Run:
             optimizer=get_optimizer_state_dict(self.learner, optimizer, options=_FULL),
             best=self.best,
             clips_per_step=self.order.clips_per_step,
+            samples=digest_of(self.store),
         )
 
     def resume(self, state: State) -> None:
@@ -158,7 +159,7 @@ def take_step(run: Run) -> None:
         batch = run.clips.take(chosen)
         _expect_next(run, slot, slots)
         apart = slot != slots[-1]
-        controls = [run.store.samples[place].control or settings.adapter.control for place in chosen.targets]
+        controls = [run.store.samples[place].control for place in chosen.targets]
         with accelerator.no_sync(run.learner) if apart else contextlib.nullcontext():
             losses = run.learner(batch, chance, controls)
             means = losses.mean(dim=1)
@@ -213,10 +214,11 @@ def read_meter(run: Run, *, seconds: float) -> dict[str, Any]:
 
 def _blame(run: Run, step: int) -> str:
     clips = [run.store.samples[place].id for place in run.order.clips(step)]
+    sound = "is sound" if has_checkpoint(run.folder) else "would be sound, but there is none yet"
     return (
         f"The loss or the gradient of step {step + 1} is not finite. Its clips are: {', '.join(clips)}. Look "
         f"at them, or lower the learning rate ({run.settings.optimizer.learning_rate:g}); the newest "
-        f"checkpoint in {run.folder} is sound."
+        f"checkpoint in {run.folder} {sound}."
     )
 
 

@@ -58,6 +58,7 @@ class State:
         optimizer: State of the optimizer.
         best: The best checkpoint so far.
         clips_per_step: Clips of each step, in all processes; None in checkpoints of before it was kept.
+        samples: From `batches.digest_of`: what is learned from; None likewise.
     """
 
     step: int
@@ -65,10 +66,16 @@ class State:
     optimizer: dict[str, Any]
     best: Best | None
     clips_per_step: int | None = None
+    samples: str | None = None
 
 
 def claim(
-    folder: Path, settings: TrainingSettings, *, overwrite: bool, clips_per_step: int | None = None
+    folder: Path,
+    settings: TrainingSettings,
+    *,
+    overwrite: bool,
+    clips_per_step: int | None = None,
+    samples: str | None = None,
 ) -> None:
     """Make the folder of a run, or take one that holds a run of the same settings, to go on with it.
 
@@ -77,10 +84,12 @@ def claim(
         settings: What is trained.
         overwrite: Whether a run of other settings there may be thrown away.
         clips_per_step: Clips of each step, in all processes; None: whatever there was.
+        samples: From `batches.digest_of`; None: whatever there was.
 
     Raises:
         OutputError: Something else is there, or nothing can be written there.
-        RequestError: A run of other settings is there, or one whose steps are of another number of clips.
+        RequestError: A run of other settings is there, or one whose steps are of another number of clips,
+            or of others.
     """
     config = folder / CONFIG
     is_run = config.is_file()
@@ -96,7 +105,7 @@ def claim(
                 f"{folder} holds a run of other settings: {'; '.join(changed)}. Go on with its own, choose "
                 "another output folder, or begin anew with --overwrite."
             )
-        _check_clips(folder, settings, clips_per_step)
+        _check_clips(folder, settings, clips_per_step, samples)
     elif not is_run and folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} holds something that is no run. Choose another output folder.")
     try:
@@ -106,15 +115,23 @@ def claim(
     write_file(config, to_yaml(settings).encode(), overwrite=True)
 
 
-def _check_clips(folder: Path, settings: TrainingSettings, now: int | None) -> None:
+def _check_clips(folder: Path, settings: TrainingSettings, now: int | None, samples: str | None) -> None:
     state = load_newest(folder)
-    before = None if state is None else state.clips_per_step
+    if state is None:
+        return
+    before = state.clips_per_step
     if before is not None and now not in (None, before):
         raise RequestError(
             f"A step of the run in {folder} was made of {before} clips and is made of {now}, which is "
             "another run. Go on with as many processes times data.accumulation as before "
             f"({before // settings.data.batch_size}), choose another output folder, or begin anew with "
             "--overwrite."
+        )
+    if None not in (samples, state.samples) and samples != state.samples:
+        raise RequestError(
+            f"{settings.data.path} holds other samples than when the run in {folder} was stopped, which "
+            "makes it another run. Bring back what was there, choose another output folder (adapter.begin "
+            "goes on from an adapter), or begin anew with --overwrite."
         )
 
 
@@ -160,7 +177,7 @@ def load_newest(folder: Path) -> State | None:
     Raises:
         OutputError: The checkpoint is damaged.
     """
-    if not _checkpoints(folder):
+    if not has_checkpoint(folder):
         return None
     path = newest(folder) / STATE
     try:
@@ -173,6 +190,11 @@ def load_newest(folder: Path) -> State | None:
         raise OutputError(
             f"{path} is damaged ({error}). Remove {path.parent} to go on from the checkpoint before it."
         ) from error
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether there is one to go on from."""
+    return bool(_checkpoints(folder))
 
 
 def newest(folder: Path) -> Path:

@@ -6,6 +6,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +29,7 @@ from iclora.training.loss import Feedback, Learner, Place
 from iclora.training.model import Base, dtype_of, load_base, make_optimizer
 from iclora.training.official import find_root
 from iclora.training.run import Run
-from iclora.training.store import SETTINGS, Store, fingerprint
+from iclora.training.store import SETTINGS, Row, Store, fingerprint
 from iclora.transformer import call_blocks
 
 _PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
@@ -120,7 +121,7 @@ def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
         facts: The base.
 
     Returns:
-        The store.
+        The store; references that came with the dataset show what the settings say they do.
 
     Raises:
         DatasetError: It is missing or damaged, was prepared for another base, or lacks what is asked for.
@@ -139,7 +140,14 @@ def open_store(settings: TrainingSettings, facts: ModelFacts) -> Store:
             f"{settings.model}. Prepare it again: iclora prepare DATASET --model {settings.model} -o FOLDER"
         )
     _check_whole(settings, store)
-    return store
+    said = settings.adapter.control
+    named = (replace(row, control=said) if is_unnamed(row) else row for row in store.samples)
+    return replace(store, samples=tuple(named))
+
+
+def is_unnamed(row: Row) -> bool:
+    """Tell whether a sample has references, and nobody said what they show."""
+    return row.num_references > 0 and not row.control
 
 
 def _encoders(settings: TrainingSettings) -> Components | None:
@@ -249,8 +257,7 @@ def _judged(settings: TrainingSettings, store: Store) -> list[str]:
         DatasetError: One cannot be.
         RequestError: None ever is, for want of first frames.
     """
-    known = settings.adapter.control
-    found = sorted({store.samples[place].control or known for place in store.indices("train")})
+    found = sorted({store.samples[place].control for place in store.indices("train")})
     unknown = [name or "a reference of unknown kind" for name in found if name not in JUDGED]
     if unknown:
         raise DatasetError(

@@ -183,6 +183,7 @@ class Store:
     samples: tuple[Row, ...]
     empty: EmptyPrompt | None
     _read: Callable[[int], Sample] = field(repr=False)
+    _read_references: Callable[[int], tuple[Tensor, ...]] = field(repr=False)
 
     @staticmethod
     def open(path: str | Path, *, components: checkpoints.Components | None = None) -> Store:
@@ -220,6 +221,20 @@ class Store:
             DatasetError: Its tensors are missing or damaged.
         """
         return self._read(index)
+
+    def load_references(self, index: int) -> tuple[Tensor, ...]:
+        """Read the references of one sample and nothing else: its caption may be dear.
+
+        Args:
+            index: Its place in `samples`.
+
+        Returns:
+            What its `Sample` would hold.
+
+        Raises:
+            DatasetError: They are missing or damaged.
+        """
+        return self._read_references(index)
 
     def indices(self, split: Split) -> list[int]:
         """Tell the places of the samples of a split.
@@ -287,6 +302,7 @@ def _open_own(folder: Path) -> Store:
         samples=tuple(rows),
         empty=empty,
         _read=partial(_load_at, tuple(rows), tuple(shards)),
+        _read_references=partial(_references_at, tuple(rows), tuple(shards)),
     )
 
 
@@ -339,18 +355,23 @@ def to_json(value: Settings | Row) -> dict[str, Any]:
 
 def _load_at(rows: tuple[Row, ...], shards: tuple[Path, ...], index: int) -> Sample:
     row, shard = rows[index], shards[index]
-    names = [f"{row.id}.reference.{number}" for number in range(row.num_references)]
-    tensors = _tensors(shard, [f"{row.clip}.target", *names])
+    (target,) = _tensors(shard, [f"{row.clip}.target"])
     return Sample(
         id=row.id,
         caption=row.caption,
         source=row.source,
         bucket=row.bucket,
         control=row.control,
-        target=tensors[0],
-        references=tuple(tensors[1:]),
+        target=target,
+        references=_references_at(rows, shards, index),
         **_prompt(shard, f"{row.clip}."),
     )
+
+
+def _references_at(rows: tuple[Row, ...], shards: tuple[Path, ...], index: int) -> tuple[Tensor, ...]:
+    row = rows[index]
+    names = [f"{row.id}.reference.{number}" for number in range(row.num_references)]
+    return tuple(_tensors(shards[index], names))
 
 
 def _prompt(path: Path, prefix: str) -> dict[str, Any]:

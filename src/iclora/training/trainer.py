@@ -22,6 +22,7 @@ from iclora.errors import TrainingError
 from iclora.media.files import write_file
 from iclora.plan import ModelFacts
 from iclora.training import output, saving
+from iclora.training.batches import digest_of
 from iclora.training.config import TrainingSettings
 from iclora.training.estimate import Estimate, estimate
 from iclora.training.held_out import HeldOut
@@ -43,6 +44,7 @@ from iclora.training.start import (
     exact_kernels,
     exact_products,
     facts_of,
+    is_unnamed,
     make_accelerator,
     open_store,
 )
@@ -130,10 +132,16 @@ def train(
     store = open_store(settings, facts)
     foreseen = _estimated(settings, facts, store, str(accelerator.device))
     told.say(foreseen.told())
+    if any(map(is_unnamed, store.samples)):
+        told.say(
+            f"What the references of {store.path} show is not said, so previews are not scored. Where it is "
+            "a control, set adapter.control, such as adapter.control=canny."
+        )
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             count = clips_per_step(settings, accelerator)
-            saving.claim(Path(settings.output), settings, overwrite=overwrite, clips_per_step=count)
+            now: Any = {"clips_per_step": count, "samples": digest_of(store)}
+            saving.claim(Path(settings.output), settings, overwrite=overwrite, **now)
     begin_trackers(settings, accelerator)
     with exact_kernels(settings):
         run = begin(settings, accelerator, facts, store, told.progress)
@@ -318,8 +326,7 @@ class _Watch:
             content = (source / self._file).read_bytes()
             write_file(adapter, content, overwrite=True)
             metadata = adapters.read_outline(adapter).metadata
-            trigger = run.store.settings.trigger
-            text = output.card(run.settings, self._facts, self._name, metadata, trigger=trigger)
+            text = output.card(run.settings, run.store, self._facts, self._name, metadata)
             write_file(folder / "README.md", text.encode(), overwrite=True)
             write_report(folder)
             shutil.rmtree(folder / "current", ignore_errors=True)
