@@ -117,8 +117,8 @@ def _shows(seen: Look, expected: Expected, label: str) -> Literal["edges", "skel
 
 
 def _say_no_depth(film: Clip | Film, label: str, findings: Findings) -> None:
-    like = resemblance(_look_at_start(film))
-    if like != SMOOTH:
+    like = _like(film)
+    if like not in (None, SMOOTH):
         findings.warning(
             f"{label}: normals are drawn of depth, and this clip looks like {like}.",
             advice="Draw its depth first (iclora control depth), and give that.",
@@ -134,15 +134,19 @@ def looks_like_depth(film: Clip | Film) -> bool:
     Returns:
         Whether it may be depth already; scenes in grey fog may be taken for it.
     """
-    seen = _look_at_start(film)
-    return len(seen.empty) < seen.num_frames and resemblance(seen) == SMOOTH
+    return _like(film) == SMOOTH
 
 
-def _look_at_start(film: Clip | Film) -> Look:
-    """Measure a few frames of a film, of which more may be there than anybody waits for."""
+def _like(film: Clip | Film) -> str | None:
+    """What most of a few frames resemble; None where none shows anything.
+
+    They are looked at one by one, as they may be large, and at the beginning, as a film may be long.
+    """
     num_frames = max(1, min(film.num_frames, round(START_S * film.fps)))
     places = np.linspace(0, num_frames - 1, min(NUM_LOOKED, num_frames)).round().astype(int)
-    return look(Clip(frames=np.stack(list(pick(film.frames, places))), fps=film.fps))
+    looks = [look(Clip(frames=frame[None], fps=film.fps)) for frame in pick(film.frames, places)]
+    kinds = [resemblance(seen) for seen in looks if not seen.empty]
+    return max(kinds, key=kinds.count, default=None)
 
 
 def _used(clip: Clip | Film, plan: Plan) -> Clip | Film:
