@@ -14,6 +14,7 @@ from PIL import Image
 from iclora import media
 from iclora.clip import Clip
 from iclora.plan.laying import Canvas
+from iclora.training.judging import FROM_FIRST_FRAME
 from toyworld import takes
 from toyworld.footage import AIMS, FILMED_SHARE, Aim, is_film
 from toyworld.prompts import COLOURS
@@ -208,7 +209,7 @@ def _parts(lines: Sequence[Line]) -> str:
     rows = []
     for line in lines:
         alone, both = takes.WITH, takes.TURNED
-        if line.kind in takes.FROM_FIRST_FRAME:
+        if line.kind in FROM_FIRST_FRAME:
             alone, both = both, alone
         for group, clips in line.groups.items():
             halves = [
@@ -301,7 +302,7 @@ def sheet(measured: Measured) -> Image.Image | None:
             "attention 0.25": Way(attention=0.25),
             "left half alone": takes.HALF,
             "and a style": takes.STYLED,
-            "without first frame" if line.kind in takes.FROM_FIRST_FRAME else "and first frame": takes.TURNED,
+            "without first frame" if line.kind in FROM_FIRST_FRAME else "and first frame": takes.TURNED,
         }
         made = {name: line.pictures[way][0] for name, way in ways.items() if way in line.pictures}
         paths = {"its control": line.pictures[takes.WITH][1], **made}

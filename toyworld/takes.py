@@ -35,11 +35,10 @@ from iclora.plan.facts import control_dials
 from iclora.plan.laying import Canvas
 from iclora.reference import Reference
 from iclora.training.audit import prompt_of
+from iclora.training.judging import FROM_FIRST_FRAME
 from toyworld.footage import Case, case, drawing, followed, look, truth
 from toyworld.prompts import prompt_hits, shortened
 
-FROM_FIRST_FRAME = ("tracks",)
-"""Kinds whose adapter was trained beside the first frame: they have it in every way but `first`."""
 STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)
 CACHE = "every:4"
 

@@ -9,8 +9,7 @@
 #
 # The first of these lines has half of the GPUs, tracks, risograph and then union-one-way have the other half; with one
 # GPU they come one after the other. The settings are those of toyworld/adapters/*.yaml, and of JUDGED and TRACKS_JUDGED
-# below for what is judged: where things go is decided at the first steps of the schedule, what they look like later.
-# From the environment come CLIPS, STYLE_CLIPS, HELD_OUT, SIZE, FRAMES, FIRST_SEED, GUESSED (see
+# below for what is judged. From the environment come CLIPS, STYLE_CLIPS, HELD_OUT, SIZE, FRAMES, FIRST_SEED, GUESSED (see
 # toyworld.pairs), PARTS (processes that render), MODEL, PYTHON, SET (what is set over all settings: "compile=false
 # data.batch_size=32"), INSTALL (where to; empty: nowhere), ADAPTERS (which of the four), and for the stages UNION_,
 # UNION_JUDGED_, TRACKS_, TRACKS_JUDGED_, STYLE_, ONE_WAY_ and ONE_WAY_JUDGED_STEPS or _MINUTES: so long its steps may
@@ -23,7 +22,7 @@ ADAPTERS=${ADAPTERS:-union tracks risograph union-one-way}
 GPUS=$("$PYTHON" -c 'import torch; print(max(1, torch.cuda.device_count()))')
 PARTS=${PARTS:-$((8 * GPUS))}
 JUDGED=${JUDGED-feedback.weight=1 feedback.crop=256 data.batch_size=64 optimizer.learning_rate=5e-4}
-TRACKS_JUDGED=${TRACKS_JUDGED-feedback.weight=2 feedback.from_noise=0.995 feedback.crop=192 data.batch_size=64 optimizer.learning_rate=1e-3}
+TRACKS_JUDGED=${TRACKS_JUDGED-feedback.weight=2 feedback.crop=192 data.batch_size=64 optimizer.learning_rate=1e-3}
 export PYTHONPATH=src:.${PYTHONPATH:+:$PYTHONPATH}
 
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT

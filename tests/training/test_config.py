@@ -8,6 +8,7 @@ import pytest
 from iclora.adapters import VIDEO_TARGETS
 from iclora.errors import RequestError
 from iclora.training.config import differences, read_settings, resolve, to_yaml
+from iclora.training.judging import judged_steps
 from iclora.training.presets import PRESETS
 
 LEAST: dict[str, Any] = {"output": "run", "data": {"path": "data"}}
@@ -55,6 +56,13 @@ def test_what_is_missing_is_named() -> None:
 def test_a_preset_is_under_what_is_said_and_changes_are_over_it() -> None:
     settings = resolve(LEAST | {"preset": "union"}, ["steps=7", "adapter.name=mine"])
     assert (settings.adapter.rank, settings.steps, settings.adapter.name) == (64, 7, "mine")
+
+
+def test_trails_are_judged_from_the_first_steps_on() -> None:
+    tracks, canny = (resolve(LEAST | {"preset": preset}) for preset in ("tracks", "canny"))
+    schedule = [1.0, 0.99375, 0.909375, 0.0]  # of the distilled one, in part
+    assert judged_steps(schedule, tracks.feedback.from_noise) == [1, 2]
+    assert judged_steps(schedule, canny.feedback.from_noise) == [2]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

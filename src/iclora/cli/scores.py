@@ -117,13 +117,11 @@ def score_references(
 def say_scores(rows: Sequence[Mapping[str, Any]]) -> None:
     """Say how a result follows its references, a line for each."""
     for row in rows:
+        told = f"follows {row['reference']}: {row['measure']} {row['value']:.3f}"
         held = row.get("survival", 1.0)
-        lost = (
-            ""
-            if held >= _HELD
-            else f"; its points are lost at {1 - held:.0%} of their places: soft, or hidden"
-        )
-        say(f"follows {row['reference']}: {row['measure']} {row['value']:.3f}{lost}")
+        if held < _HELD:
+            told += f"; its points are lost at {1 - held:.0%} of their places: soft, or hidden"
+        say(told)
 
 
 def describe(score: Score) -> list[str]:

@@ -238,7 +238,7 @@ def read_reference_words(option: str, written: Mapping[str, str]) -> dict[str, A
         The values, by the names of `ReferenceWords`.
 
     Raises:
-        RequestError: If a word is unknown or a value is not a number.
+        RequestError: If a word is unknown, or a value is missing or not a number.
     """
     said: dict[str, Any] = {}
     for word, value in written.items():

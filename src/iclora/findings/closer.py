@@ -26,7 +26,7 @@ from iclora.findings.pictures import (
 from iclora.media.timing import pick
 from iclora.plan import Findings, ImageRequest, Plan, PlannedReference
 
-START_S = 10.0
+START_S = 2.0
 """How much of a film tells what kind it is."""
 REDRAW = "Choose other dials of the control, or another clip."
 LOOKS_LIKE_DEPTH = "looks like depth already, and depth is looked for in it"

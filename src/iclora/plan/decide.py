@@ -341,10 +341,10 @@ def _check_rest(request: Request, facts: ModelFacts, canvas: Canvas, findings: F
         text = f"The seed is {request.seed}; a whole number from 0 to 2^63 - 1 is accepted."
         findings.error(text, advice="Leave it out for 0.")
     check_guidance(request, facts.recipe, findings)
-    if any(one.control == "tracks" for one in request.references):
-        if not any(image.frame == 0 for image in request.images):
-            text = "No first picture is given: nothing but the prompt says what moves along the tracks."
-            findings.note(text, advice="Give one as image: '--image PICTURE@0'.")
+    has_first = any(image.frame == 0 for image in request.images)
+    if not has_first and any(one.control == "tracks" for one in request.references):
+        text = "No first picture is given: nothing but the prompt says what moves along the tracks."
+        findings.note(text, advice="Give one as image: '--image PICTURE@0'.")
     _say_rest(request, facts, findings)
 
 

@@ -301,4 +301,4 @@ JUDGED: Mapping[str, Callable[[torch.device], Find]] = {
 }
 """Controls that can be judged, and what makes their judge on a device."""
 FROM_FIRST_FRAME = ("tracks",)
-"""Those that are judged where the first frame is given alone: elsewhere, what moves may look as it likes."""
+"""Those that are followed, and judged, from a first frame: without it, what moves may look as it likes."""

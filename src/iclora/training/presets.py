@@ -19,8 +19,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # Three controls want more room: the released union adapters have rank 64, by their file sizes.
         "union": {"adapter": {"name": "union", "rank": 64}, "steps": 6000},
         # The released workflow always gives a first frame beside the trails, as trails say nothing of looks;
-        # a tenth goes without, so that the adapter is not lost there.
-        "tracks": {"adapter": {"name": "tracks"}, "conditioning": {"first_frame": 0.9}},
+        # a tenth goes without, so that the adapter is not lost there. Where things go is decided at the first
+        # steps of a schedule, so with feedback those are judged too.
+        "tracks": {
+            "adapter": {"name": "tracks"},
+            "conditioning": {"first_frame": 0.9},
+            "feedback": {"from_noise": 0.995},
+        },
         # The reference is the clip itself, less sharp: a first frame would give the answer away, and the
         # released detailer is run at low noise.
         "detailer": {
