@@ -59,8 +59,7 @@ class DepthWords:
     estimator: Annotated[
         str,
         typer.Option(
-            help="tiny (in the package); fetched: depth-anything-v2-small, video-depth-anything-small, or "
-            "-base, -large; FILE.onnx."
+            help="tiny (in the package), FILE.onnx, or one that is fetched: iclora doctor names them."
         ),
     ] = "tiny"
     render: Annotated[
